@@ -1,0 +1,329 @@
+"""The study's configuration as typed sections: what may be said, what is allowed, what it means.
+
+YAML files are merged by Snakemake (`--configfile a.yaml b.yaml`, later files win) and validated here. The JSON schema
+`config/schema.json`, which editors use for completion, is generated from these classes:
+
+    python -m scripts.common.config > config/schema.json
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from scripts.common.errors import StudyError
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+"""Names become parts of paths; `-` is kept for `{run}-iter{t}`."""
+
+Positive = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+def _scientific(value: Any) -> Any:
+    """YAML 1.1 reads `5e-7`, without a dot, as text; people mean the number."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+Rate = Annotated[float, BeforeValidator(_scientific), Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are refused, values are not coerced from other types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+# --- where things come from -------------------------------------------------------------------------------------------
+
+
+class Origin(Section):
+    """A data set or model as published: on the hub at a pinned revision, or a copy on disk."""
+
+    hub: str | None = Field(None, description="Hub id, e.g. Anthropic/hh-rlhf.")
+    revision: str | None = Field(None, description="Commit or tag on the hub; pin it.")
+    subset: str | None = Field(None, description="Configuration name of the hub data set.")
+    split: str = Field("train", description="Split of the hub data set.")
+    local: str | None = Field(None, description="File or folder on disk; {study} stands for the study's name.")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.hub is None) == (self.local is None):
+            raise ValueError("give exactly one of 'hub' and 'local'")
+        return self
+
+
+class PreferenceSource(Origin):
+    """A preference data set; its SQL adapter is `scripts/data/sql/sources/{name}.sql`."""
+
+    completion: Literal["LLM", "Human"] = Field(description="Who wrote the responses (Table 5, Completion).")
+    annotator: str = Field(description="Who judged them (Table 5, Annotator).")
+    minimum_margin: float = Field(0.0, ge=0, description="Pairs whose scores differ by less are dropped (App. B.1).")
+
+
+class Mix(Section):
+    """A mixture of preference sources (Section 2, MIX1 and MIX2)."""
+
+    sources: list[Name] = Field(min_length=1)
+    cap: Positive | None = Field(None, description="At most so many pairs of each source, drawn by the study's seed.")
+
+
+class Data(Section):
+    max_tokens: Positive = Field(description="Pairs whose prompt and longer response together exceed it are dropped.")
+    preferences: dict[Name, PreferenceSource] = Field(min_length=1)
+    mixes: dict[Name, Mix]
+    held_out: Fraction = Field(0.02, description="Share of a mix's prompts kept for reward-model accuracy.")
+    instructions: dict[Name, Origin] = Field({}, description="SFT conversations; adapter as for preferences.")
+    prompts: dict[Name, Origin] = Field({}, description="Prompt sources; adapter as for preferences.")
+    prompts_per_iteration: Positive = 20_000
+    validation_prompts: Positive = Field(1_000, description="Held-out prompts that choose the best iteration.")
+    test_prompts: Positive = Field(1_000, description="Held-out prompts of the policy comparison.")
+
+
+class Models(Section):
+    base: Origin
+    chat_template: str = Field(description="Jinja file installed with the base model's tokenizer.")
+
+
+# --- training ---------------------------------------------------------------------------------------------------------
+
+
+class Optimisation(Section):
+    """How a model is trained. Batches are GLOBAL: accumulation is derived from the number of processes."""
+
+    learning_rate: Rate
+    epochs: Positive = 1
+    global_batch: Positive
+    per_device_batch: Positive = 1
+    warmup: Fraction = Field(0.03, description="Share of the steps.")
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    adam_beta2: float = Field(0.999, gt=0, lt=1)
+    weight_decay: float = Field(0.0, ge=0)
+    max_tokens: Positive = Field(description="Longest sequence; with packing the block size.")
+    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    gradient_checkpointing: bool = True
+    checkpoint_steps: Positive = Field(100, description="A checkpoint to resume from every so many steps.")
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if self.global_batch % self.per_device_batch:
+            raise ValueError(
+                f"global_batch {self.global_batch} is no multiple of per_device_batch {self.per_device_batch}"
+            )
+        return self
+
+
+class RewardModel(Section):
+    """A Bradley-Terry reward model (Section 2.1)."""
+
+    mix: Name
+    initialise: Literal["sft", "base"] = "sft"
+    centring: float = Field(0.0, ge=0, description="Weight of (r_chosen + r_rejected)^2, which keeps rewards near 0.")
+    optimisation: Optimisation
+
+
+class DPO(Section):
+    """Direct preference optimisation (Equation 5)."""
+
+    beta: float = Field(0.1, gt=0, description="KL coefficient, eta in the paper.")
+    optimisation: Optimisation
+
+
+# --- the loop ---------------------------------------------------------------------------------------------------------
+
+
+class Actor(Section):
+    """One voice of a sampler: so many responses at a temperature."""
+
+    temperature: float = Field(gt=0)
+    n: Positive
+
+
+class Generation(Section):
+    engine: Literal["auto", "vllm", "transformers"] = "auto"
+    max_new_tokens: Positive = 2048
+    max_prompt_tokens: Positive = 1024
+    shards: Positive = Field(1, description="Jobs a set of rollouts is split into; the result does not depend on it.")
+    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+
+
+class Run(Section):
+    """One way to improve the SFT policy: online (a reward model ranks rollouts) or offline (a mix of pairs)."""
+
+    reward: Name | None = Field(None, description="Online: the reward model that ranks the responses.")
+    sampler: Name | None = Field(None, description="Online: who generates.")
+    iterations: Positive = 1
+    length_penalty: float = Field(0.0, ge=0, description="Lambda of Equation 9, reward per character.")
+    initialise: Literal["previous", "sft"] = Field("previous", description="Weights at the start of an iteration.")
+    offline: Name | None = Field(None, description="Offline: the mix of pairs to train on once.")
+    dpo: DPO
+
+    @model_validator(mode="after")
+    def _online_or_offline(self) -> Self:
+        if self.offline is None and (self.reward is None or self.sampler is None):
+            raise ValueError("an online run needs 'reward' and 'sampler'; an offline run needs 'offline'")
+        if self.offline is not None and (self.reward, self.sampler, self.iterations) != (None, None, 1):
+            raise ValueError("an offline run takes no 'reward' and no 'sampler', and has one iteration")
+        return self
+
+
+class Evaluation(Section):
+    reward: Name = Field(description="The reward model whose reward is reported and, without a gold reward, judges.")
+    judge: Literal["gold", "reward"] = Field("reward", description="Whose scores decide wins; gold: the demo's world.")
+    temperature: float = Field(1.0, gt=0)
+    reward_bench: Origin
+    length_bias_prompts: Positive = Field(2_000, description="Prompts of Figure 3 (the paper: 2K).")
+    length_bias_responses: int = Field(16, gt=1, description="Responses per prompt (caption: 16; text: 8).")
+
+
+class Resources(Section):
+    """What one job of a rule may take; the SLURM profile turns it into sbatch options."""
+
+    gpus: int = Field(0, ge=0)
+    threads: Positive = 1
+    memory_gb: Positive = 4
+    hours: float = Field(1, gt=0)
+
+
+class World(Section):
+    """Sizes and noise of the miniature world (scripts/world); absent where real data is used."""
+
+    pretraining_documents: Positive
+    instructions: Positive
+    prompts: Positive
+    pairs: dict[Name, Positive] = Field(description="Pairs that each preference source shall hold.")
+    reward_bench: Positive = Field(description="Pairs of each of the four RewardBench categories.")
+    length_bias: dict[Literal["fact", "list", "math", "safe"], float] = Field(
+        description="What 100 characters are worth to an annotator, in units of gold reward."
+    )
+    label_noise: Fraction
+    hidden: Positive = 96
+    layers: Positive = 3
+    optimisation: Optimisation = Field(description="Of the base model on the world's clean documents.")
+
+
+class Study(Section):
+    study: Name
+    seed: int = Field(1, ge=0)
+    world: World | None = None
+    models: Models
+    data: Data
+    sft: Optimisation | None = None
+    reward_models: dict[Name, RewardModel] = {}
+    samplers: dict[Name, list[Actor]] = {}
+    generation: Generation = Generation()
+    runs: dict[Name, Run] = {}
+    evaluation: Evaluation | None = None
+    resources: dict[str, Resources] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shared_dpo(cls, values: Any) -> Any:
+        """The top-level section `dpo` holds what all runs share; a run's own `dpo` changes single keys of it."""
+        if not isinstance(values, dict) or "dpo" not in values:
+            return values
+        values = dict(values)
+        shared = values.pop("dpo")
+        runs = {}
+        for name, run in (values.get("runs") or {}).items():
+            runs[name] = {**run, "dpo": merge(shared, run.get("dpo", {}))} if isinstance(run, dict) else run
+        return {**values, "runs": runs}
+
+    @model_validator(mode="after")
+    def _references(self) -> Self:
+        """Names must be defined where they point to, and be neither reserved nor ambiguous."""
+
+        def known(where: str, name: str | None, section: str, names: Any) -> None:
+            if name is not None and name not in names:
+                raise ValueError(f"{where}: '{name}' is not in {section}; defined there: {', '.join(names) or 'nothing'}")
+
+        for name, mix in self.data.mixes.items():
+            for source in mix.sources:
+                known(f"data.mixes.{name}.sources", source, "data.preferences", self.data.preferences)
+        for name, model in self.reward_models.items():
+            known(f"reward_models.{name}.mix", model.mix, "data.mixes", self.data.mixes)
+        for name, run in self.runs.items():
+            known(f"runs.{name}.reward", run.reward, "reward_models", self.reward_models)
+            known(f"runs.{name}.sampler", run.sampler, "samplers", self.samplers)
+            known(f"runs.{name}.offline", run.offline, "data.mixes", self.data.mixes)
+            if run.sampler and sum(actor.n for actor in self.samplers[run.sampler]) < 2:
+                raise ValueError(f"samplers.{run.sampler}: best against worst needs at least 2 responses a prompt")
+        if self.evaluation:
+            known("evaluation.reward", self.evaluation.reward, "reward_models", self.reward_models)
+            if self.evaluation.judge == "gold" and self.world is None:
+                raise ValueError("evaluation.judge: 'gold' needs the section 'world'; use 'reward'")
+        if self.runs and not self.sft:
+            raise ValueError("runs: a run starts from the SFT model, so the section 'sft' is needed")
+        if any(model.initialise == "sft" for model in self.reward_models.values()) and not self.sft:
+            raise ValueError("reward_models: 'initialise: sft' needs the section 'sft'; or say 'initialise: base'")
+        return self
+
+
+def merge(shared: Any, changes: Any) -> Any:
+    """`changes` laid over `shared`, key by key through nested mappings."""
+    if not (isinstance(shared, dict) and isinstance(changes, dict)):
+        return changes
+    return {**shared, **{key: merge(shared.get(key), value) for key, value in changes.items()}}
+
+
+def load(values: dict[str, Any]) -> Study:
+    """Validate merged YAML.
+
+    Raises:
+        StudyError: names every offending key with its path, its value and what is allowed.
+    """
+    try:
+        return Study.model_validate(values)
+    except ValidationError as error:
+        lines = [_explain(problem, values) for problem in error.errors()]
+        raise StudyError("the configuration can't be used:\n" + "\n".join(f"  {line}" for line in lines)) from None
+
+
+def _explain(problem: Any, values: Any) -> str:
+    path = ".".join(str(part) for part in problem["loc"] if part != "[key]") or "(whole file)"
+    if problem["type"] == "extra_forbidden":
+        return f"{path}: unknown key; allowed here: {', '.join(_allowed(problem['loc'][:-1]))}"
+    if problem["type"] == "missing":
+        return f"{path}: is required and missing"
+    message = problem["msg"].removeprefix("Value error, ")
+    if isinstance(problem["input"], dict):
+        return f"{path}: {message}"
+    return f"{path}: {message}; got {problem['input']!r}"
+
+
+def _allowed(location: tuple[Any, ...]) -> list[str]:
+    """The keys of the section at a location, found by walking the classes along it."""
+    annotation: Any = Study
+    for part in location:
+        annotation = _inner(annotation, part)
+    section = next((c for c in _classes(annotation) if issubclass(c, BaseModel)), None)
+    return sorted(section.model_fields) if section else []
+
+
+def _inner(annotation: Any, part: Any) -> Any:
+    for section in _classes(annotation):
+        if issubclass(section, BaseModel) and part in section.model_fields:
+            return section.model_fields[part].annotation
+    return annotation  # a key of a dict or an index of a list: stay with its value type
+
+
+def _classes(annotation: Any) -> list[type]:
+    if isinstance(annotation, type):
+        return [annotation]
+    return [c for inner in getattr(annotation, "__args__", ()) for c in _classes(inner)]
+
+
+def schema() -> str:
+    """The JSON schema of a study's YAML files, `dpo` at the top included."""
+    described = Study.model_json_schema()
+    described["properties"]["dpo"] = {"$ref": "#/$defs/DPO", "description": "Shared by all runs; a run may change keys."}
+    described["$defs"]["Run"]["required"].remove("dpo")
+    return json.dumps(described, indent=1, sort_keys=True) + "\n"
+
+
+if __name__ == "__main__":
+    print(schema(), end="")

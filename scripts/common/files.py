@@ -1,0 +1,60 @@
+"""Files and folders that appear complete or not at all (promise 2: nothing half-written is believed)."""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from scripts.common.errors import StudyError
+
+
+@contextmanager
+def publish(target: Path) -> Iterator[Path]:
+    """Yield a path beside `target` to write a file or a folder to; rename it to `target` when the block ends well.
+
+    When the block raises, or the process dies, `target` is untouched. The temporary path lies in the same folder, so
+    that the rename is atomic also on a network file system.
+
+    Raises:
+        StudyError: the block wrote nothing, the disk is full, or the folder can't be written.
+    """
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        remove(temporary)
+        yield temporary
+        if not temporary.exists():
+            raise StudyError(f"{target}: nothing was written.")
+        _flush(temporary)
+        if target.is_dir():
+            remove(target)  # rename does not replace a folder that has content
+        os.replace(temporary, target)
+    except OSError as error:
+        reason = {
+            errno.ENOSPC: "no space is left on the device. Free some and run the same command again.",
+            errno.EDQUOT: "the disk quota is used up. Free some and run the same command again.",
+            errno.EROFS: "the file system is read-only.",
+            errno.EACCES: "permission denied.",
+        }.get(error.errno or 0)
+        if reason is None:
+            raise
+        raise StudyError(f"{target}: {reason} Nothing was published.") from error
+    finally:
+        remove(temporary)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, link or folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Force the content to disk, so that a rename never outlives the bytes it names."""
+    for file in [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]:
+        with file.open("rb") as handle:
+            os.fsync(handle.fileno())

