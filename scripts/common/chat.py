@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypedDict
 
+from scripts.common.errors import StudyError
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
@@ -21,3 +23,33 @@ def conversation_ids(tokenizer: "PreTrainedTokenizerBase", prompt: Sequence[Mess
     """Token ids of a prompt with its response, the end-of-turn token included."""
     answered = [*prompt, {"role": "assistant", "content": response}]
     return tokenizer.apply_chat_template(answered, tokenize=True, return_dict=False)
+
+
+def end_of_turn_id(tokenizer: "PreTrainedTokenizerBase") -> int:
+    """The token with which the chat template closes the assistant's turn; not always the tokenizer's end token.
+
+    Raises:
+        StudyError: the template closes the turn with no special token, so that no response would ever end.
+    """
+    prompt: list[Message] = [{"role": "user", "content": "a"}]
+    after_prompt = conversation_ids(tokenizer, prompt, "a")[len(prompt_ids(tokenizer, prompt)) :]
+    special = {*tokenizer.all_special_ids, *(i for i, t in tokenizer.added_tokens_decoder.items() if t.special)}
+    ends = [token for token in after_prompt if token in special]
+    if not ends:
+        raise StudyError(
+            f"{tokenizer.name_or_path}: the chat template closes the assistant's turn with no special token; "
+            "a response would never end."
+        )
+    return ends[-1]
+
+
+def response_ids(
+    tokenizer: "PreTrainedTokenizerBase", prompt: Sequence[Message], response: str, finished: bool
+) -> tuple[list[int], int]:
+    """Token ids of a prompt with the response as a policy gives it, and how many of them are the prompt's.
+
+    The end-of-turn token counts only if the response is finished; what a template writes after it never does.
+    """
+    ids, start = conversation_ids(tokenizer, prompt, response), len(prompt_ids(tokenizer, prompt))
+    last = max(i for i, token in enumerate(ids) if token == end_of_turn_id(tokenizer))
+    return ids[: last + 1 if finished else last], start

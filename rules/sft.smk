@@ -1,0 +1,85 @@
+# The base model with its tokenizer and chat template, and pi_0 (Section 3.1).
+
+
+localrules:
+    retrieve_model,
+
+
+rule train_base:  # the demo's base model: a small Llama pretrained on the world's documents
+    input:
+        documents="results/{study}/world/raw/documents.jsonl.gz",
+    output:
+        base=directory("results/{study}/world/base"),
+    log:
+        "results/{study}/logs/train_base.log",
+    benchmark:
+        "results/{study}/benchmarks/train_base.tsv"
+    params:
+        size=lambda w: flags({"hidden": STUDY.world.hidden, "layers": STUDY.world.layers}),
+        optimisation=lambda w: flags(STUDY.world.optimisation, "optimisation."),
+        seed=STUDY.seed,
+        code=code_digest("scripts.world.train_base"),
+    shell:
+        "python -m scripts.world.train_base --documents {input.documents} {params.size} {params.optimisation}"
+        " --seed {params.seed} --output {output.base} > {log} 2>&1"
+
+
+rule create_base:  # for trials on real data without a hub: random weights, a tokenizer of the data's own text
+    input:
+        texts=expand("results/{{study}}/data/raw/preferences/{source}.parquet", source=DATA.preferences),
+    output:
+        base=directory("results/{study}/models/scratch"),
+    log:
+        "results/{study}/logs/create_base.log",
+    benchmark:
+        "results/{study}/benchmarks/create_base.tsv"
+    params:
+        template=f"{ROOT}/{STUDY.models.chat_template}",
+        seed=STUDY.seed,
+        code=code_digest("scripts.sft.create_base"),
+    shell:
+        "python -m scripts.sft.create_base --texts {input.texts} --chat-template {params.template}"
+        " --seed {params.seed} --output {output.base} > {log} 2>&1"
+
+
+rule retrieve_model:
+    input:
+        local=local_input(STUDY.models.base),
+    output:
+        base=directory("results/{study}/models/base"),
+    log:
+        "results/{study}/logs/retrieve_model.log",
+    benchmark:
+        "results/{study}/benchmarks/retrieve_model.tsv"
+    params:
+        origin=origin_flags(STUDY.models.base, keys=("hub", "revision")),
+        template=f"{ROOT}/{STUDY.models.chat_template}",
+        code=code_digest("scripts.sft.retrieve_model"),
+    shell:
+        "python -m scripts.sft.retrieve_model {params.origin} --chat-template {params.template}"
+        " --output {output.base} > {log} 2>&1"
+
+
+rule train_sft:
+    input:
+        instructions="results/{study}/data/instructions.parquet",
+        base="results/{study}/models/base",
+    output:
+        policy=directory("results/{study}/models/sft"),
+    log:
+        "results/{study}/logs/train_sft.log",
+    benchmark:
+        "results/{study}/benchmarks/train_sft.tsv"
+    threads: resource("train_sft", "threads")
+    resources:
+        gpu=resource("train_sft", "gpus"),
+        mem_mb=resource("train_sft", "memory_gb") * 1024,
+        runtime=resource("train_sft", "hours") * 60,
+    params:
+        launch=python_module(resource("train_sft", "gpus")),
+        optimisation=lambda w: flags(STUDY.sft, "optimisation."),
+        seed=STUDY.seed,
+        code=code_digest("scripts.sft.train_sft"),
+    shell:
+        "{params.launch} scripts.sft.train_sft --instructions {input.instructions} --base {input.base}"
+        " {params.optimisation} --seed {params.seed} --output {output.policy} > {log} 2>&1"

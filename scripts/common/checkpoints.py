@@ -1,0 +1,84 @@
+"""Where a training job keeps what it needs to resume, and how it knows that a checkpoint is whole (promise 2).
+
+Checkpoints lie in a work directory beside the output, which Snakemake does not know and so does not delete. Its name
+holds a digest of configuration, inputs and code: another configuration never resumes from these checkpoints.
+"""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from scripts.common.errors import StudyError
+from scripts.common.files import publish, remove
+
+MARK = "whole.json"
+
+
+def work_directory(output: Path, identity: str) -> Path:
+    """The work directory of an output; those of earlier configurations of the same output are removed."""
+    parent = output.with_name(f".{output.name}.work")
+    parent.mkdir(parents=True, exist_ok=True)
+    work = parent / identity
+    for other in parent.iterdir():
+        if other.is_dir() and other != work:
+            remove(other)
+    work.mkdir(exist_ok=True)
+    return work
+
+
+@contextmanager
+def only_writer(output: Path) -> Iterator[None]:
+    """Hold the lock of an output's work directory; it goes with the process, however that ends.
+
+    Raises:
+        StudyError: another process trains this output; the message names its host, process and start.
+    """
+    from filelock import FileLock, Timeout
+
+    parent = output.with_name(f".{output.name}.work")
+    parent.mkdir(parents=True, exist_ok=True)
+    owner = parent / "owner.json"
+    try:
+        with FileLock(parent / "lock", timeout=0):
+            me = {"host": platform.node(), "pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+            owner.write_text(json.dumps({**me, "slurm_job": os.environ.get("SLURM_JOB_ID")}))
+            yield
+    except Timeout:
+        raise StudyError(
+            f"{output}: another process is writing it: {owner.read_text() if owner.exists() else 'owner unknown'}. "
+            "Wait for it or stop it; two writers would spoil each other's checkpoints."
+        ) from None
+
+
+def mark_whole(checkpoint: Path) -> None:
+    """Record the files of a checkpoint and their sizes; written last, so that its presence means completeness."""
+    with publish(checkpoint / MARK) as temporary:
+        temporary.write_text(json.dumps(_sizes(checkpoint)))
+
+
+def latest_whole(work: Path) -> Path | None:
+    """The newest checkpoint whose files are all there in full; half-written ones are removed."""
+    found = sorted(work.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    for checkpoint in found:
+        if _is_whole(checkpoint):
+            return checkpoint
+        print(f"{checkpoint}: not whole, passed over")
+        remove(checkpoint)
+    return None
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    try:
+        recorded = json.loads((checkpoint / MARK).read_text())
+    except (OSError, json.JSONDecodeError):
+        return False
+    return recorded == _sizes(checkpoint)
+
+
+def _sizes(checkpoint: Path) -> dict[str, int]:
+    files = (path for path in sorted(checkpoint.rglob("*")) if path.is_file() and path.name != MARK)
+    return {str(path.relative_to(checkpoint)): path.stat().st_size for path in files if not path.name.startswith(".")}

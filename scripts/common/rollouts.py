@@ -1,0 +1,75 @@
+"""Rollouts: the shards of responses and rewards of one policy on one set of prompts, put together and checked.
+
+A shard's file says, in its Parquet metadata, which of its prompts were skipped because they are too long for the
+policy; so a prompt without responses is either accounted for, or a fault that names the shard.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from scripts.common import tables
+from scripts.common.errors import StudyError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_SKIPPED = b"skipped_prompts"
+
+
+def responses_schema(skipped: Sequence[str]) -> pa.Schema:
+    """The schema of a shard of responses, with the ids of the prompts it skips."""
+    return tables.RESPONSES.columns.with_metadata({_SKIPPED: json.dumps(list(skipped))})
+
+
+def skipped_prompts(responses: Path) -> list[str]:
+    """The ids of the prompts that a shard of responses skips."""
+    with tables.open_table(responses, tables.RESPONSES) as file:
+        return json.loads((file.schema_arrow.metadata or {}).get(_SKIPPED, b"[]"))
+
+
+@contextmanager
+def joined(prompts: Path, responses: Sequence[Path], rewards: Sequence[Path]) -> Iterator["DuckDBPyConnection"]:
+    """A database with the views `prompts` (with `position`), `responses`, `rewards` and the table `skipped`.
+
+    Args:
+        prompts: table of prompts; columns beyond the contract are in the view too.
+        responses: all shards, in order.
+        rewards: the shards of rewards, in the same order.
+
+    Raises:
+        StudyError: a shard is missing, cut short, doubled or of other prompts; names file, prompt and what was found.
+    """
+    import duckdb
+
+    for paths, contract in (([prompts], tables.PROMPTS), (responses, tables.RESPONSES), (rewards, tables.REWARDS)):
+        for path in paths:
+            tables.open_table(path, contract).close()
+    skipped = [prompt_id for path in responses for prompt_id in skipped_prompts(path)]
+    with duckdb.connect() as connection:
+        for name, paths in (("prompts", [prompts]), ("responses", responses), ("rewards", rewards)):
+            files = connection.read_parquet([str(path) for path in paths], filename=True, file_row_number=True)
+            files.project("*, file_row_number AS position").create_view(name)
+        connection.register("skipped", pa.table({"prompt_id": pa.array(skipped, pa.string())}))
+        query = (Path(__file__).parent / "sql" / "rollout_faults.sql").read_text()
+        faults = connection.execute(query).to_arrow_table().to_pylist()
+        if faults:
+            raise StudyError(_explain(faults, responses))
+        yield connection
+
+
+def _explain(faults: list[dict], responses: Sequence[Path]) -> str:
+    first = faults[0]
+    file = first["file"] or responses[first["position"] % len(responses)]
+    row = f"prompt_id {first['prompt_id']}"
+    if first["actor"] is not None:
+        row += f", actor {first['actor']}, k {first['k']}"
+    same = sum(fault["fault"] == first["fault"] for fault in faults)
+    return (
+        f"{file}: {first['fault']}: {row}: found {first['found']}, expected {first['expected']} "
+        f"(and {same - 1} more such). Delete the file and run the same target again: it will be rebuilt."
+    )

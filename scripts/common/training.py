@@ -1,0 +1,167 @@
+"""What SFT, reward models and DPO share: arguments from an `Optimisation`, checkpoints, resuming, publishing."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scripts.common import checkpoints, command
+from scripts.common.config import Optimisation
+from scripts.common.errors import StudyError
+from scripts.common.files import publish, remove
+from scripts.common.provenance import code_digest, digest, plain
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import Trainer
+
+
+def fit(module: str, args: Any, build: Callable[[Path, dict[str, Any]], "Trainer"]) -> dict[str, Any]:
+    """Train to the end, from the last whole checkpoint if there is one, and publish the model at `args.output`.
+
+    `build(work, options)` makes the TRL trainer: `work` is a folder for what it caches, `options` are the keywords of
+    its config that `args.optimisation` and `args.seed` decide. The work directory is removed once the model is out.
+
+    Returns the facts of the run: steps, losses, tokens, where it resumed.
+    """
+    import torch
+    from transformers import set_seed
+
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    torch.use_deterministic_algorithms(not torch.cuda.is_available())
+    main_process = int(os.environ.get("RANK", 0)) == 0
+    with checkpoints.only_writer(args.output) if main_process else _nothing():
+        work = checkpoints.work_directory(args.output, _identity(module, args))
+        set_seed(args.seed)
+        trainer = build(work, _options(args.optimisation, args.seed, work))
+        _replace_callbacks(trainer)
+        resumed = checkpoints.latest_whole(work)
+        result = trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+        history = trainer.state.log_history
+        _publish(trainer, args.output, history)
+        if trainer.is_world_process_zero():
+            remove(work)
+    losses = [row["loss"] for row in history if "loss" in row]
+    return {
+        "examples": len(trainer.train_dataset),
+        "steps": trainer.state.global_step,
+        "resumed_at_step": int(resumed.name.rpartition("-")[2]) if resumed else 0,
+        "first_loss": losses[0],
+        "last_loss": losses[-1],
+        "mean_loss": result.training_loss,
+        "processes": trainer.args.world_size,
+        "global_batch": args.optimisation.global_batch,
+    }
+
+
+def load_dtype(optimisation: Optimisation) -> str:
+    """The type weights are loaded in: float32, computed in bfloat16 where asked. DeepSpeed keeps its own float32 copy.
+
+    Plain bfloat16 weights would lose most updates of a step of 5e-7 to rounding.
+    """
+    return optimisation.dtype if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true" else "float32"
+
+
+def conversational_pairs(pairs: Path, where: str, folder: Path) -> "Dataset":
+    """Rows of a pair table as TRL reads them: prompt, chosen and rejected as lists of messages."""
+    import duckdb
+    from datasets import Dataset
+
+    query = """
+        SELECT prompt,
+               [{'role': 'assistant', 'content': chosen}] AS chosen,
+               [{'role': 'assistant', 'content': rejected}] AS rejected
+        FROM read_parquet(?)
+        WHERE """
+    rows = duckdb.execute(query + where, [str(pairs)]).to_arrow_table()
+    if rows.num_rows == 0:
+        raise StudyError(f"{pairs}: no pairs to train on (where {where}).")
+    return Dataset(rows)
+
+
+def _options(optimisation: Optimisation, seed: int, work: Path) -> dict[str, Any]:
+    import torch
+
+    processes = int(os.environ.get("WORLD_SIZE", 1))
+    accumulation, rest = divmod(optimisation.global_batch, optimisation.per_device_batch * processes)
+    if rest or not accumulation:
+        raise StudyError(
+            f"global_batch {optimisation.global_batch} can't be divided into {processes} processes with "
+            f"per_device_batch {optimisation.per_device_batch}; change one of the three."
+        )
+    return {
+        "output_dir": str(work),
+        "seed": seed,
+        "learning_rate": optimisation.learning_rate,
+        "num_train_epochs": optimisation.epochs,
+        "per_device_train_batch_size": optimisation.per_device_batch,
+        "gradient_accumulation_steps": accumulation,
+        "warmup_steps": optimisation.warmup,  # below 1, transformers reads it as a share of the steps
+        "lr_scheduler_type": optimisation.schedule,
+        "adam_beta2": optimisation.adam_beta2,
+        "weight_decay": optimisation.weight_decay,
+        "max_length": optimisation.max_tokens,
+        "bf16": optimisation.dtype == "bfloat16",
+        "gradient_checkpointing": optimisation.gradient_checkpointing,
+        "use_cpu": not torch.cuda.is_available(),
+        "save_strategy": "steps",
+        "save_steps": optimisation.checkpoint_steps,
+        "save_total_limit": 2,
+        "logging_steps": 1,
+        "report_to": "none",
+    }
+
+
+def _identity(module: str, args: Any) -> str:
+    inputs, _ = command.files(args)
+    parts = {
+        "code": code_digest(module),
+        "inputs": [(name, digest(path)) for name, path in inputs],
+        "arguments": {k: v for k, v in plain(args).items() if k not in {name for name, _ in inputs} | {"output"}},
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _publish(trainer: "Trainer", output: Path, history: list[Mapping[str, Any]]) -> None:
+    """Save the model in a folder that appears whole; under ZeRO every process takes part in gathering the weights."""
+    if not trainer.is_world_process_zero():
+        trainer.save_model(str(output))
+        return
+    with publish(output) as folder:
+        trainer.save_model(str(folder))
+        if not any(folder.glob("*.safetensors")):
+            raise StudyError(f"{output}: no weights were saved; is stage3_gather_16bit_weights_on_model_save on?")
+        (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle: nothing here is loaded that can run code
+        with (folder / "training_log.jsonl").open("w") as log:
+            log.writelines(json.dumps(row) + "\n" for row in history)
+
+
+def _replace_callbacks(trainer: "Trainer") -> None:
+    """A bar without a line for each step (these go to training_log.jsonl), and marks on checkpoints that are whole."""
+    from transformers import PrinterCallback, ProgressCallback, TrainerCallback
+
+    class Bar(ProgressCallback):
+        def on_log(self, args, state, control, logs=None, **kwargs):
+            pass
+
+    class MarkCheckpoints(TrainerCallback):
+        def on_save(self, args, state, control, **kwargs):
+            import torch.distributed as distributed
+
+            if distributed.is_available() and distributed.is_initialized():
+                distributed.barrier()  # every process has written its part
+            if state.is_world_process_zero:
+                checkpoints.mark_whole(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+
+    trainer.remove_callback(ProgressCallback)
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(Bar())
+    trainer.add_callback(MarkCheckpoints())
+
+
+class _nothing:
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...

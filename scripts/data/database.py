@@ -1,0 +1,91 @@
+"""DuckDB for the stage: a connection with the macros, queries from `sql/`, views of files, and errors in one line.
+
+Queries read views named after what they hold (`raw`, `standard`, `tokens`, ...); which files lie behind them is said
+here. Files are read and written in a stream; what does not fit into memory spills to the folder for temporary files.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scripts.common.errors import StudyError
+from scripts.common.tables import Contract, checked, open_table
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+    from duckdb.sqltypes import DuckDBPyType
+
+QUERIES = Path(__file__).parent / "sql"
+COPY_OPTIONS = "(FORMAT parquet, COMPRESSION zstd)"
+
+
+def query(name: str) -> str:
+    """The text of `sql/{name}`."""
+    return (QUERIES / name).read_text()
+
+
+@contextmanager
+def connect() -> Iterator["DuckDBPyConnection"]:
+    """An in-memory database that knows the macros of `sql/macros.sql`; closed at the end of the block."""
+    import duckdb
+
+    # a folder for each process: DuckDB's names for spilled blocks are not unique
+    spill = f"{tempfile.gettempdir()}/duckdb-{os.getpid()}"
+    with duckdb.connect(config={"temp_directory": spill}) as connection:
+        connection.execute(query("macros.sql"))
+        yield connection
+
+
+@contextmanager
+def explained(what: object) -> Iterator[None]:
+    """Turn a complaint of DuckDB into one line that opens with what it is about: a file or a source.
+
+    Raises:
+        StudyError: in place of `duckdb.Error`.
+    """
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        raise StudyError(f"{what}: {str(error).strip().splitlines()[0]}") from None
+
+
+def view(connection: "DuckDBPyConnection", name: str, paths: Path | Sequence[Path], contract: Contract) -> None:
+    """Let queries read tables that keep `contract` as the view `name`."""
+    paths = [paths] if isinstance(paths, Path) else list(paths)
+    for path in paths:
+        open_table(path, contract).close()
+    files = [str(path) for path in paths]
+    with explained(", ".join(files)):
+        columns = ", ".join(f'"{column}"' for column in contract.columns.names)
+        connection.read_parquet(files).project(columns).create_view(name)
+
+
+def raw_view(connection: "DuckDBPyConnection", path: Path) -> dict[str, "DuckDBPyType"]:
+    """Let queries read a raw file as the view `raw`, whatever it holds; returns its columns and their types."""
+    with explained(path):
+        raw = connection.read_parquet(str(path))
+        raw.create_view("raw", replace=True)
+        return dict(zip(raw.columns, raw.types, strict=True))
+
+
+def write(
+    connection: "DuckDBPyConnection", select: str, path: Path, contract: Contract, values: Mapping[str, Any] | None = None
+) -> int:
+    """Write what a query returns as a table that keeps `contract`, atomically; returns the number of rows."""
+    with checked(path, contract) as temporary, explained(path):
+        copy = f"COPY ({select.rstrip().removesuffix(';')}\n) TO '{_quoted(temporary)}' {COPY_OPTIONS}"
+        return connection.execute(copy, dict(values or {})).fetchone()[0]
+
+
+def value(connection: "DuckDBPyConnection", select: str) -> Any:
+    """The single value of a query that returns one row of one column."""
+    return connection.execute(select).fetchone()[0]
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")

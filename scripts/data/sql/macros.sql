@@ -1,0 +1,64 @@
+-- What several queries say with one word: identities, draws, text, conversations, comparisons.
+
+-- Identities: sixteen hexadecimal digits of SHA-256. JSON keeps apart what plain concatenation would confuse.
+CREATE MACRO short_digest(parts) AS left(sha256(CAST(to_json(parts) AS VARCHAR)), 16);
+CREATE MACRO prompt_identity(prompt) AS coalesce(short_digest(prompt), short_digest('null'));
+CREATE MACRO pair_identity(source, prompt, chosen, rejected) AS
+    short_digest([source, CAST(to_json(prompt) AS VARCHAR), chosen, rejected]);
+
+-- Draws by identity: an order, and a number in [0, 1), that no other row and no layout of files changes.
+CREATE MACRO draw(seed, identity) AS sha256(CAST(seed AS VARCHAR) || ':' || identity);
+CREATE MACRO uniform(seed, identity) AS CAST('0x' || left(draw(seed, identity), 13) AS BIGINT) / pow(2, 52);
+
+-- Text.
+CREATE MACRO stripped(content) AS trim(content, e' \t\n\r');
+CREATE MACRO is_blank(content) AS stripped(content) = '';
+CREATE MACRO normalised(content) AS trim(regexp_replace(lower(content), '\s+', ' ', 'g'));
+
+-- Conversations: lists of {role, content}.
+CREATE MACRO message(speaker, said) AS {'role': speaker, 'content': said};
+CREATE MACRO contents(messages) AS list_transform(messages, lambda turn: turn.content);
+CREATE MACRO has_null(items) AS len(list_filter(items, lambda item: item IS NULL)) > 0;
+CREATE MACRO has_empty_round(messages) AS len(list_filter(messages, lambda turn: is_blank(turn.content))) > 0;
+-- user, assistant, user, ... ; the last word is the `final` speaker's
+CREATE MACRO alternates(messages, final) AS
+    len(messages) > 0
+    AND messages[-1].role = final
+    AND len(list_filter(
+        messages, lambda turn, i: turn.role IS DISTINCT FROM CASE WHEN i % 2 = 1 THEN 'user' ELSE 'assistant' END
+    )) = 0;
+
+-- A dialogue written as "\n\nHuman: ...\n\nAssistant: ..." (HH-RLHF, Nectar), told turn by turn.
+CREATE MACRO opens_with_a_turn(dialogue) AS regexp_matches(dialogue, '^\s*\n\n(Human|Assistant):');
+CREATE MACRO turns(dialogue) AS list_transform(
+    list_zip(
+        regexp_extract_all(dialogue, '\n\n(Human|Assistant):', 1),
+        regexp_split_to_array(dialogue, '\n\n(?:Human|Assistant):')[2:]
+    ),
+    lambda turn: message(CASE turn[1] WHEN 'Human' THEN 'user' ELSE 'assistant' END, stripped(turn[2]))
+);
+
+-- Comparisons: {chosen, rejected, chosen_score, rejected_score, defect}.
+CREATE MACRO comparison(better, worse, reason) AS {
+    'chosen': better.response,
+    'rejected': worse.response,
+    'chosen_score': CAST(better.score AS DOUBLE),
+    'rejected_score': CAST(worse.score AS DOUBLE),
+    'defect': CAST(reason AS VARCHAR)
+};
+CREATE MACRO compared(a, b) AS CASE
+    WHEN NOT coalesce(isfinite(a.score) AND isfinite(b.score), false) THEN comparison(a, b, 'null_value')
+    WHEN a.score = b.score THEN comparison(a, b, 'equal_score')
+    WHEN b.score > a.score THEN comparison(b, a, NULL)
+    ELSE comparison(a, b, NULL)
+END;
+-- Every two of a prompt's responses {response, score} (App. B.1: "all the possible comparisons"); where there are no
+-- two of them, one row that says so, since no row of the source may vanish.
+CREATE MACRO comparisons(responses) AS CASE
+    WHEN responses IS NULL THEN [comparison({'response': NULL, 'score': NULL}, {'response': NULL, 'score': NULL}, 'null_value')]
+    WHEN len(responses) < 2
+    THEN [comparison(responses[1], {'response': NULL, 'score': NULL}, 'single_response')]
+    ELSE flatten(list_transform(
+        responses, lambda a, i: list_transform(responses[i + 1:], lambda b: compared(a, b))
+    ))
+END;

@@ -1,0 +1,29 @@
+-- HelpSteer (nvidia/HelpSteer): a row a response; all pairs of a prompt's responses, by (helpfulness + correctness) / 2.
+CREATE TABLE layout (prompt VARCHAR, response VARCHAR, helpfulness BIGINT, correctness BIGINT);
+
+WITH rated AS (
+    SELECT prompt, {'response': response, 'score': (helpfulness + correctness) / 2} AS rated_response
+    FROM raw
+),
+grouped AS (
+    SELECT prompt, list(rated_response ORDER BY rated_response.response, rated_response.score) AS responses
+    FROM rated
+    WHERE prompt IS NOT NULL
+    GROUP BY prompt
+    UNION ALL  -- responses without a prompt have nothing in common: each stands alone
+    SELECT prompt, [rated_response]
+    FROM rated
+    WHERE prompt IS NULL
+),
+pairs AS (
+    SELECT prompt, unnest(comparisons(responses)) AS pair
+    FROM grouped
+)
+SELECT
+    [message('user', prompt)] AS prompt,
+    pair.chosen,
+    pair.rejected,
+    pair.chosen_score,
+    pair.rejected_score,
+    pair.defect
+FROM pairs;

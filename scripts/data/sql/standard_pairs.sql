@@ -1,0 +1,17 @@
+-- The standard pairs of a source: its adapter's pairs with their identities; a text that is missing is a defect.
+SELECT
+    pair_identity($source, prompt, chosen, rejected) AS pair_id,
+    $source AS source,
+    prompt_identity(prompt) AS prompt_id,
+    prompt,
+    chosen,
+    rejected,
+    chosen_score,
+    rejected_score,
+    CASE
+        WHEN defect IN ('unparsable', 'single_response') THEN defect
+        WHEN prompt IS NULL OR has_null(contents(prompt)) OR chosen IS NULL OR rejected IS NULL THEN 'null_value'
+        ELSE defect
+    END AS defect
+FROM adapted
+ORDER BY pair_id, chosen_score, rejected_score, defect;

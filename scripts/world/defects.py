@@ -1,0 +1,128 @@
+"""Defects planted in the raw data, in known number: what the filters of Appendix B.1 must find, and nothing else.
+
+A reason names why a pair must be dropped; the same names stand in the tables of dropped rows.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations, cycle
+
+from scripts.world import facts, writers
+from scripts.world.items import Desk, Item, Response
+
+KEPT = "kept"
+EMPTY_ROUND = "empty_round"
+ROLES_DO_NOT_ALTERNATE = "roles_do_not_alternate"
+CONTEXTS_DIFFER = "contexts_differ"
+SAME_RESPONSE = "same_response"
+CONTRADICTED_LABEL = "contradicted_label"
+EQUAL_SCORE = "equal_score"
+SMALL_MARGIN = "small_margin"
+TOO_LONG = "too_long"
+DUPLICATE = "duplicate"
+
+SHARE = 0.01
+"""Planted items of each kind, as a share of the pairs that a source shall hold; at least `FEWEST`."""
+FEWEST = 2
+
+MAX_TOKENS = 256
+"""Longest prompt and response that the demo keeps (data.max_tokens); the planted ones are longer than that."""
+
+Fates = Counter[str]
+"""Pairs by what an ideal adapter and filter make of them: kept, or dropped for a reason."""
+
+
+def number_planted(pairs: int) -> int:
+    return max(FEWEST, round(SHARE * pairs))
+
+
+def damaged(desk: Desk, families: Sequence[str], n: int, reasons: Sequence[str], turns: bool) -> list[Item]:
+    """`n` items with each defect; `turns` says whether the schema can hold conversations of several turns."""
+    found = []
+    for reason in reasons:
+        items = desk.items(families, n + 1)
+        found += [damage(items[i], reason, items[n], in_context=turns and i % 2 == 1) for i in range(n)]
+    return found
+
+
+def damage(item: Item, reason: str, other: Item, in_context: bool) -> Item:
+    """The item with one defect and a wide margin, so that nothing else is wrong with it.
+
+    Args:
+        item: an item with two responses.
+        reason: name of the defect.
+        other: an item whose question serves as an earlier or a different turn.
+        in_context: an empty round lies in the conversation so far, and not in a response.
+    """
+    chosen, rejected = (replace(r, utility=u) for r, u in zip(item.responses, (6.0, -2.0), strict=True))
+    context, rejected_context = item.context, None
+    match reason:
+        case "empty_round" if in_context:
+            context = (*other.context, ("assistant", ""), *context)
+        case "empty_round":
+            rejected = replace(rejected, text="")
+        case "roles_do_not_alternate":
+            context = (*other.context, *context)
+        case "contexts_differ":
+            rejected_context = other.context
+        case "same_response":
+            rejected = replace(rejected, text=chosen.text)
+        case "too_long":
+            chosen = replace(chosen, text=_endless(chosen))
+        case "contradicted_label":
+            pass  # the renderer of the source contradicts it
+        case _:
+            raise ValueError(reason)
+    return Item(context, item.task, (chosen, rejected), reason, rejected_context)
+
+
+def copies(items: Sequence[Item], n: int, exact: bool = True) -> list[Item]:
+    """The first `n` items again: every second with a doubled blank in its question, or all of them unless `exact`."""
+    return [
+        replace(item, defect=DUPLICATE, context=item.context if exact and i % 2 == 0 else _doubled_blank(item))
+        for i, item in enumerate(items[:n])
+    ]
+
+
+def fates_of_scores(question: str, scored: Sequence[tuple[str, float]], minimum_margin: float, copy: bool) -> Fates:
+    """What becomes of all pairs of scored responses to a question.
+
+    Args:
+        question: text of the user's message.
+        scored: (text, score) of each response.
+        minimum_margin: pairs whose scores differ by less are dropped.
+        copy: the item is a copy, so that what would be kept is a duplicate.
+    """
+    return Counter(
+        _fate_of_scores(question, one, other, minimum_margin, copy) for one, other in combinations(scored, 2)
+    )
+
+
+def _fate_of_scores(
+    question: str, one: tuple[str, float], other: tuple[str, float], minimum_margin: float, copy: bool
+) -> str:
+    texts, scores = zip(one, other, strict=True)
+    if scores[0] == scores[1]:
+        return EQUAL_SCORE
+    if "" in texts:
+        return EMPTY_ROUND
+    if texts[0] == texts[1]:
+        return SAME_RESPONSE
+    if len(question.split()) + max(len(text.split()) for text in texts) > MAX_TOKENS:
+        return TOO_LONG
+    if abs(scores[0] - scores[1]) < minimum_margin:
+        return SMALL_MARGIN
+    return DUPLICATE if copy else KEPT
+
+
+def _endless(response: Response) -> str:
+    sentences = cycle(facts.FILLERS)
+    text = response.text
+    while len(text.split()) <= MAX_TOKENS:
+        text += " " + writers.say(next(sentences))
+    return text
+
+
+def _doubled_blank(item: Item) -> tuple[tuple[str, str], ...]:
+    return (*item.context[:-1], ("user", item.question.replace(" ", "  ", 1)))
