@@ -16,12 +16,12 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 
 from snakemake.exceptions import WorkflowError
 
-from scripts.common.config import Actor, Resources, load
+from scripts.common import config as sections  # `config` itself is Snakemake's
 from scripts.common.errors import StudyError
 from scripts.common.provenance import code_digest
 
 try:
-    STUDY = load(config)
+    STUDY = sections.load(config)
 except StudyError as error:
     raise WorkflowError(str(error)) from None
 
@@ -82,17 +82,17 @@ def python_module(gpus):
 
 def resource(rule, name):
     """gpus, threads, memory_gb or hours of a rule's jobs, from the configuration."""
-    return getattr(STUDY.resources.get(rule, Resources()), name)
+    return getattr(STUDY.resources.get(rule, sections.Resources()), name)
 
 
 # --- data ---------------------------------------------------------------------------------------------------------------
 
 
 def origin(collection, source):
-    sections = {"preferences": DATA.preferences, "instructions": DATA.instructions, "prompts": DATA.prompts}
+    named = {"preferences": DATA.preferences, "instructions": DATA.instructions, "prompts": DATA.prompts}
     if collection == "benchmarks":
         return STUDY.evaluation.reward_bench
-    return sections[collection][source]
+    return named[collection][source]
 
 
 def local_copy(where):
@@ -125,8 +125,8 @@ def samplers():
     """The named samplers, and the two that the evaluation uses."""
     fixed = {}
     if STUDY.evaluation:
-        fixed["evaluation"] = [Actor(temperature=STUDY.evaluation.temperature, n=1)]
-        fixed["length_bias"] = [Actor(temperature=1.0, n=STUDY.evaluation.length_bias_responses)]
+        fixed["evaluation"] = [sections.Actor(temperature=STUDY.evaluation.temperature, n=1)]
+        fixed["length_bias"] = [sections.Actor(temperature=1.0, n=STUDY.evaluation.length_bias_responses)]
     return {**STUDY.samplers, **fixed}
 
 
@@ -170,6 +170,23 @@ def training_pairs(w):
     if offline:
         return f"results/{w.study}/data/mixes/{offline}.parquet"
     return f"results/{w.study}/runs/{w.run}/iter{w.t}/pairs.parquet"
+
+
+def reward_model_flags():
+    """The reward models as Table 1 and Figure 3 name them."""
+    mixes = [model.mix for model in STUDY.reward_models.values()]
+    return flags({"models": list(STUDY.reward_models), "mixes": mixes, "types": ["BT"] * len(mixes)})
+
+
+def run_flags():
+    runs = STUDY.runs.values()
+    return flags(
+        {
+            "runs": list(STUDY.runs),
+            "reward_models": [run.reward or "none" for run in runs],
+            "length_penalties": [run.length_penalty for run in runs],
+        }
+    )
 
 
 # --- targets ------------------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ def end_of_turn_id(tokenizer: "PreTrainedTokenizerBase") -> int:
     prompt: list[Message] = [{"role": "user", "content": "a"}]
     after_prompt = conversation_ids(tokenizer, prompt, "a")[len(prompt_ids(tokenizer, prompt)) :]
     special = {*tokenizer.all_special_ids, *(i for i, t in tokenizer.added_tokens_decoder.items() if t.special)}
-    ends = [token for token in after_prompt if token in special]
+    ends = [token for token in after_prompt if token in special - {tokenizer.unk_token_id}]
     if not ends:
         raise StudyError(
             f"{tokenizer.name_or_path}: the chat template closes the assistant's turn with no special token; "
@@ -44,12 +44,12 @@ def end_of_turn_id(tokenizer: "PreTrainedTokenizerBase") -> int:
 
 
 def response_ids(
-    tokenizer: "PreTrainedTokenizerBase", prompt: Sequence[Message], response: str, finished: bool
+    tokenizer: "PreTrainedTokenizerBase", prompt: Sequence[Message], response: str, finished: bool, end: int
 ) -> tuple[list[int], int]:
     """Token ids of a prompt with the response as a policy gives it, and how many of them are the prompt's.
 
-    The end-of-turn token counts only if the response is finished; what a template writes after it never does.
+    The end-of-turn token `end` counts only if the response is finished; what a template writes after it never does.
     """
     ids, start = conversation_ids(tokenizer, prompt, response), len(prompt_ids(tokenizer, prompt))
-    last = max(i for i, token in enumerate(ids) if token == end_of_turn_id(tokenizer))
+    last = len(ids) - 1 - ids[::-1].index(end)
     return ids[: last + 1 if finished else last], start

@@ -51,12 +51,13 @@ def joined(prompts: Path, responses: Sequence[Path], rewards: Sequence[Path]) ->
             tables.open_table(path, contract).close()
     skipped = [prompt_id for path in responses for prompt_id in skipped_prompts(path)]
     with duckdb.connect() as connection:
-        for name, paths in (("prompts", [prompts]), ("responses", responses), ("rewards", rewards)):
-            files = connection.read_parquet([str(path) for path in paths], filename=True, file_row_number=True)
-            files.project("*, file_row_number AS position").create_view(name)
+        positioned = connection.read_parquet([str(prompts)], file_row_number=True)
+        positioned.project("* EXCLUDE file_row_number, file_row_number AS position").create_view("prompts")
+        for name, paths in (("responses", responses), ("rewards", rewards)):
+            connection.read_parquet([str(path) for path in paths], filename=True).create_view(name)
         connection.register("skipped", pa.table({"prompt_id": pa.array(skipped, pa.string())}))
         query = (Path(__file__).parent / "sql" / "rollout_faults.sql").read_text()
-        faults = connection.execute(query).to_arrow_table().to_pylist()
+        faults = connection.sql(query).to_arrow_table().to_pylist()
         if faults:
             raise StudyError(_explain(faults, responses))
         yield connection

@@ -1,10 +1,12 @@
 """What models say about given text: rewards of a reward model, log-probabilities of a policy."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from scripts.common.batches import batches
 from scripts.common.chat import Message, conversation_ids
+from scripts.common.errors import StudyError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -17,6 +19,9 @@ def rewards(model: "PreTrainedModel", conversations: Sequence[Sequence[int]], to
         model: a reward model of `models.load_reward_model`; it reads the reward at the last token that is no padding.
         conversations: token ids, the end-of-turn token included.
         token_budget: padded tokens of one batch.
+
+    Raises:
+        StudyError: a reward is infinite or not a number; no order could be made of it.
     """
     import torch
 
@@ -27,6 +32,8 @@ def rewards(model: "PreTrainedModel", conversations: Sequence[Sequence[int]], to
             logits = model(input_ids=ids, attention_mask=mask).logits.float().squeeze(-1).tolist()
             for index, reward in zip(batch.indices, logits, strict=False):
                 found[index] = reward
+    if not all(map(math.isfinite, found)):
+        raise StudyError(f"{model.name_or_path}: gives rewards that are no finite numbers; has its training diverged?")
     return found
 
 

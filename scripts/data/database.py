@@ -74,11 +74,15 @@ def raw_view(connection: "DuckDBPyConnection", path: Path) -> dict[str, "DuckDBP
 
 
 def write(
-    connection: "DuckDBPyConnection", select: str, path: Path, contract: Contract, values: Mapping[str, Any] | None = None
+    connection: "DuckDBPyConnection",
+    select: str,
+    path: Path,
+    contract: Contract,
+    values: Mapping[str, Any] | None = None,
 ) -> int:
     """Write what a query returns as a table that keeps `contract`, atomically; returns the number of rows."""
     with checked(path, contract) as temporary, explained(path):
-        copy = f"COPY ({select.rstrip().removesuffix(';')}\n) TO '{_quoted(temporary)}' {COPY_OPTIONS}"
+        copy = f"COPY ({select.rstrip().removesuffix(';')}\n) TO '{quoted(temporary)}' {COPY_OPTIONS}"
         return connection.execute(copy, dict(values or {})).fetchone()[0]
 
 
@@ -87,5 +91,6 @@ def value(connection: "DuckDBPyConnection", select: str) -> Any:
     return connection.execute(select).fetchone()[0]
 
 
-def _quoted(path: Path) -> str:
+def quoted(path: Path) -> str:
+    """A path as DuckDB reads it between quotes."""
     return str(path).replace("'", "''")

@@ -4,11 +4,12 @@ The table says which columns the adapter reads and of which type, so that a file
 query runs, in the words of the file and not of the database. A file may hold more columns than that.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scripts.common.errors import StudyError
-from scripts.data.database import query
+from scripts.data.database import query, raw_view
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -20,12 +21,40 @@ NUMBERS = {
 }  # fmt: skip
 
 
-def load(connection: "DuckDBPyConnection", adapter: str) -> tuple[dict[str, "DuckDBPyType"], str]:
-    """The columns that the adapter `sql/{adapter}` reads, and its query."""
-    create, select = connection.extract_statements(query(adapter))
-    connection.execute(f"DROP TABLE IF EXISTS layout; {create.query}")
-    layout = connection.table("layout")
-    return dict(zip(layout.columns, layout.types, strict=True)), select.query
+def adapted(connection: "DuckDBPyConnection", file: Path, adapter: str) -> str:
+    """The query that reads `file`, now the view `raw`, with the adapter `sql/{adapter}`.
+
+    Raises:
+        StudyError: the file has not the layout that the adapter reads.
+    """
+    found = raw_view(connection, file)
+    needed, select = _load(connection, adapter)
+    if misfits := problems(found, needed):
+        raise _refusal(file, {adapter: misfits}, found)
+    return select
+
+
+def recognise(connection: "DuckDBPyConnection", file: Path, adapters: Sequence[str]) -> tuple[str, str]:
+    """The first of some adapters whose layout a file has, and the query that reads it, now the view `raw`.
+
+    Raises:
+        StudyError: the file has none of the layouts.
+    """
+    found = raw_view(connection, file)
+    misfits = {}
+    for adapter in adapters:
+        needed, select = _load(connection, adapter)
+        misfits[adapter] = problems(found, needed)
+        if not misfits[adapter]:
+            return adapter, select
+    raise _refusal(file, misfits, found)
+
+
+def named(files: Sequence[Path], names: Sequence[str]) -> list[tuple[str, Path]]:
+    """Files with their names, which must be as many."""
+    if len(files) != len(names):
+        raise StudyError(f"--raw has {len(files)} files and --names {len(names)} names; give one name for each file.")
+    return list(zip(names, files, strict=True))
 
 
 def problems(found: Mapping[str, "DuckDBPyType"], needed: Mapping[str, "DuckDBPyType"]) -> list[str]:
@@ -39,10 +68,19 @@ def problems(found: Mapping[str, "DuckDBPyType"], needed: Mapping[str, "DuckDBPy
     return lines
 
 
-def refuse(file: object, adapter: str, lines: list[str], found: Mapping[str, "DuckDBPyType"]) -> StudyError:
-    """The error that names a file, the adapter, what does not fit, and what the file has."""
+def _load(connection: "DuckDBPyConnection", adapter: str) -> tuple[dict[str, "DuckDBPyType"], str]:
+    """The columns that an adapter reads, and its query."""
+    create, select = connection.extract_statements(query(adapter))
+    connection.execute("DROP TABLE IF EXISTS layout")
+    connection.execute(create)
+    layout = connection.table("layout")
+    return dict(zip(layout.columns, layout.types, strict=True)), select.query.strip().removesuffix(";")
+
+
+def _refusal(file: Path, misfits: Mapping[str, Sequence[str]], found: Mapping[str, "DuckDBPyType"]) -> StudyError:
+    reasons = " ".join(f"For scripts/data/sql/{adapter}: {'; '.join(lines)}." for adapter, lines in misfits.items())
     return StudyError(
-        f"{file}: can't be read by scripts/data/sql/{adapter}: {'; '.join(lines)}. "
+        f"{file}: not in a layout that can be read. {reasons} "
         f"The file has {', '.join(f'{name} ({kind})' for name, kind in found.items())}. "
         "Name another source in the configuration, or give the file in its published layout."
     )

@@ -14,7 +14,7 @@ from scripts.common.command import Input, Output
 from scripts.common.errors import StudyError
 from scripts.common.tables import STANDARD
 from scripts.data import layouts
-from scripts.data.database import QUERIES, connect, explained, query, raw_view, value, write
+from scripts.data.database import QUERIES, connect, explained, query, value, write
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,7 @@ class Args:
 def main(args: Args) -> dict:
     adapter = find_adapter(args.source)
     with connect() as connection:
-        found = raw_view(connection, args.raw)
-        needed, select = layouts.load(connection, adapter)
-        if misfits := layouts.problems(found, needed):
-            raise layouts.refuse(args.raw, adapter, misfits, found)
+        select = layouts.adapted(connection, args.raw, adapter)
         with explained(f"{args.source}: {args.raw}"):
             connection.execute(f"CREATE TEMP VIEW adapted AS {select}")
             rows = value(connection, "SELECT count(*) FROM raw")

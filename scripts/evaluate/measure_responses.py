@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scripts.common import command, rollouts, tables
-from scripts.common.chat import response_ids
+from scripts.common.chat import end_of_turn_id, response_ids
 from scripts.common.errors import StudyError
 from scripts.common.models import Dtype, check_model_folder, for_inference, load_policy, load_tokenizer
 from scripts.common.provenance import digest
@@ -55,7 +55,7 @@ def main(args: Args) -> dict[str, Any]:
     _check_splits(args.prompts)
     query = (Path(__file__).parent / "sql" / "answers_with_rewards.sql").read_text()
     with rollouts.joined(args.prompts, args.responses, args.rewards) as connection:
-        answers = connection.execute(query).to_arrow_table()
+        answers = connection.sql(query).to_arrow_table()
         skipped = connection.execute("SELECT count(*) FROM skipped").fetchone()[0]
     gold = _gold_rewards(answers) if args.gold else [None] * answers.num_rows
     measures = answers.drop_columns(["prompt"])
@@ -95,7 +95,8 @@ def _log_ratios(args: Args, answers: pa.Table) -> list[float]:
         return [0.0] * answers.num_rows
     tokenizer = load_tokenizer(args.policy)
     rows = answers.select(["prompt", "response", "finished"]).to_pylist()
-    texts = [response_ids(tokenizer, row["prompt"], row["response"], row["finished"]) for row in rows]
+    end = end_of_turn_id(tokenizer)
+    texts = [response_ids(tokenizer, row["prompt"], row["response"], row["finished"], end) for row in rows]
     ids, prompt_lengths = [ids for ids, _ in texts], [length for _, length in texts]
     policy = _log_probabilities(args.policy, args, ids, prompt_lengths)
     reference = _log_probabilities(args.reference, args, ids, prompt_lengths)

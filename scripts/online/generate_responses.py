@@ -143,7 +143,7 @@ def _shard(args: Args) -> list[dict[str, Any]]:
     repeated = table.num_rows - len(table["prompt_id"].unique())
     if repeated:
         raise StudyError(f"{args.prompts}: {repeated} rows repeat a prompt_id; every prompt must be there once.")
-    return table.take(list(range(args.shard, table.num_rows, args.shards))).to_pylist()
+    return table.take(pa.array(range(args.shard, table.num_rows, args.shards), pa.int64())).to_pylist()
 
 
 def _batched(

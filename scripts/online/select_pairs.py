@@ -36,7 +36,7 @@ class Args:
 def main(args: Args) -> dict[str, Any]:
     query = (Path(__file__).parent / "sql" / "best_worst_pairs.sql").read_text()
     with rollouts.joined(args.prompts, args.responses, args.rewards) as connection:
-        outcomes = connection.execute(query, {"length_penalty": args.length_penalty}).to_arrow_table()
+        outcomes = connection.sql(query, params={"length_penalty": args.length_penalty}).to_arrow_table()
         truncated = connection.execute("SELECT count(*) FROM responses WHERE NOT finished").fetchone()[0]
     pairs = outcomes.filter(pc.is_null(outcomes["dropped"])).select(tables.ONLINE_PAIRS.columns.names)
     if pairs.num_rows == 0:

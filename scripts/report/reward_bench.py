@@ -56,7 +56,9 @@ def section_estimates(outcomes: Mapping[str, np.ndarray], seed: int) -> dict[str
     """
     known = {subset for subsets in SECTIONS.values() for subset in subsets}
     if unknown := sorted(set(outcomes) - known):
-        raise StudyError(f"RewardBench subset '{unknown[0]}' belongs to no section; known are {', '.join(sorted(known))}.")
+        raise StudyError(
+            f"RewardBench subset '{unknown[0]}' belongs to no section; known are {', '.join(sorted(known))}."
+        )
     found = {}
     for section, subsets in SECTIONS.items():
         present = [subset for subset in subsets if subset in outcomes]

@@ -50,7 +50,9 @@ def main(args: Args) -> dict:
 
 def accuracies(path: Path, seed: int) -> list[dict]:
     """Accuracy with its interval on all pairs, then on those of each source, in order of the names."""
-    scores = tables.read_table(path, tables.HELD_OUT_SCORES).sort_by([("source", "ascending"), ("pair_id", "ascending")])
+    scores = tables.read_table(path, tables.HELD_OUT_SCORES).sort_by(
+        [("source", "ascending"), ("pair_id", "ascending")]
+    )
     if scores.num_rows == 0:
         raise StudyError(f"{path}: no held-out pairs; raise data.held_out or give the mix more pairs.")
     outcome = wins(scores["chosen_reward"].to_numpy() - scores["rejected_reward"].to_numpy())

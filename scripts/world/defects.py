@@ -37,7 +37,7 @@ def number_planted(pairs: int) -> int:
     return max(FEWEST, round(SHARE * pairs))
 
 
-def damaged(desk: Desk, families: Sequence[str], n: int, reasons: Sequence[str], turns: bool) -> list[Item]:
+def damaged(desk: Desk, families: Sequence[str], n: int, reasons: Sequence[str], *, turns: bool) -> list[Item]:
     """`n` items with each defect; `turns` says whether the schema can hold conversations of several turns."""
     found = []
     for reason in reasons:
@@ -46,7 +46,7 @@ def damaged(desk: Desk, families: Sequence[str], n: int, reasons: Sequence[str],
     return found
 
 
-def damage(item: Item, reason: str, other: Item, in_context: bool) -> Item:
+def damage(item: Item, reason: str, other: Item, *, in_context: bool) -> Item:
     """The item with one defect and a wide margin, so that nothing else is wrong with it.
 
     Args:
@@ -77,7 +77,7 @@ def damage(item: Item, reason: str, other: Item, in_context: bool) -> Item:
     return Item(context, item.task, (chosen, rejected), reason, rejected_context)
 
 
-def copies(items: Sequence[Item], n: int, exact: bool = True) -> list[Item]:
+def copies(items: Sequence[Item], n: int, *, exact: bool = True) -> list[Item]:
     """The first `n` items again: every second with a doubled blank in its question, or all of them unless `exact`."""
     return [
         replace(item, defect=DUPLICATE, context=item.context if exact and i % 2 == 0 else _doubled_blank(item))

@@ -1,4 +1,4 @@
-"""Make the raw data of the miniature world: the files that a study would otherwise retrieve, in their published schemas.
+"""Make the raw data of the miniature world: what a study would otherwise retrieve, in the schemas as published.
 
 The preference sources hold exactly the pairs asked for that survive the filters, and beside them planted defects, whose
 number is written to `defects.json`. All prompts are different: no source shares one with another, with the prompts of
@@ -96,7 +96,7 @@ def _desk(args: Args, source: str, pool: PromptPool) -> Desk:
 
 
 def _stream(seed: int, name: str) -> random.Random:
-    """Every file has a stream of chance of its own, so that the size of one does not change another."""
+    """Every file has a stream of chance of its own; only the pool of prompts is common to them."""
     return random.Random(seed_from(seed, "world", name))
 
 

@@ -82,8 +82,14 @@ def inspect(task: Task, response: str, finished: bool = True) -> Findings:
 
 def _split(response: str) -> tuple[list[str], str]:
     """The sentences, without their full stops, and what follows the last one."""
-    *sentences, rest = f" {' '.join(response.split())} ".split(" . ")
-    return [sentence.strip() for sentence in sentences], rest.strip()
+    sentences, words = [], []
+    for word in response.split():
+        if word == ".":
+            sentences.append(" ".join(words))
+            words = []
+        else:
+            words.append(word)
+    return sentences, " ".join(words)
 
 
 def judge_sentence(task: Task, sentence: str) -> Verdict:

@@ -94,11 +94,11 @@ class Desk:
         return [(name, sides[i % 2]) for i in range(n)]
 
 
-def with_earlier_turns(items: Sequence[Item], every: int, same_task: bool) -> list[Item]:
+def with_earlier_turns(items: Sequence[Item], every: int, *, same_task: bool) -> list[Item]:
     """Put an earlier question and its answer before every so-manyth item.
 
-    With `same_task` the earlier answer is the worst one to the same task, as when a user asks again; otherwise it is the
-    best answer to the question before.
+    With `same_task` the earlier answer is the worst one to the same task, as when a user asks again; otherwise it is
+    the best answer to the question before.
     """
     found: list[Item] = []
     latest: dict[Task | None, Item] = {}

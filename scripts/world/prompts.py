@@ -95,8 +95,8 @@ def parse(text: str) -> Task:
         if found := pattern.fullmatch(plain):
             return build(found.groupdict())
     raise StudyError(
-        f"{text!r} is no prompt of the miniature world, so it has no gold reward; expected an opener and a phrasing such "
-        "as 'hi what is a fox ?'. Use evaluation.judge: reward for other prompts."
+        f"{text!r} is no prompt of the miniature world, so it has no gold reward; expected an opener and a phrasing, "
+        "such as 'hi what is a fox ?'. For other prompts use evaluation.judge: reward."
     )
 
 
@@ -200,8 +200,8 @@ class PromptPool:
         left = self._left[name]
         if n > len(left):
             raise StudyError(
-                f"world: {user} needs {n} more '{name}' prompts; the world has {len(stacks()[name])} and {len(left)} are "
-                "left. Lower world.pairs, world.instructions, world.prompts or world.reward_bench."
+                f"world: {user} needs {n} more '{name}' prompts; the world has {len(stacks()[name])}, of which "
+                f"{len(left)} are left. Lower world.pairs, world.instructions, world.prompts or world.reward_bench."
             )
         return [left.popleft() for _ in range(n)]
 
@@ -227,7 +227,5 @@ def _other_than(without: set[str], stack: Sequence[Prompt], rng: random.Random) 
 
 def _interleave(one: Sequence[Prompt], other: Sequence[Prompt]) -> list[Prompt]:
     """Both lists in one, each in its order and spread evenly over the whole."""
-    places = [
-        ((i + 0.5) / len(part), j, prompt) for j, part in enumerate((one, other)) for i, prompt in enumerate(part)
-    ]
-    return [prompt for _, _, prompt in sorted(places, key=lambda place: place[:2])]
+    placed = [((i + 0.5) / len(part), prompt) for part in (one, other) for i, prompt in enumerate(part)]
+    return [prompt for _, prompt in sorted(placed, key=lambda place: place[0])]

@@ -5,7 +5,7 @@ filter would make of their pairs.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -15,7 +15,7 @@ import pyarrow as pa
 from scripts.common.seeds import short_digest
 from scripts.world import defects, facts
 from scripts.world.defects import Fates
-from scripts.world.items import Desk, Item, Turn, with_earlier_turns
+from scripts.world.items import Desk, Item, Response, Turn, with_earlier_turns
 
 CHAT = ("fact", "list")
 SAFETY = ("safe",)
@@ -49,9 +49,8 @@ def hh_rlhf(desk: Desk, pairs: int) -> Raw:
         defects.SAME_RESPONSE,
         defects.TOO_LONG,
     )
-    items = _with_defects(
-        desk, CHAT, with_earlier_turns(desk.items(CHAT, pairs), MULTI_TURN_EVERY, False), reasons, True
-    )
+    asked = with_earlier_turns(desk.items(CHAT, pairs), MULTI_TURN_EVERY, same_task=False)
+    items = _with_defects(desk, CHAT, asked, reasons, turns=True)
     return Raw([_hh_rlhf_row(item) for item in items], _fates(items))
 
 
@@ -72,10 +71,10 @@ def dialogue(turns: Sequence[Turn]) -> str:
 
 
 def ultrafeedback(desk: Desk, pairs: int) -> Raw:
-    """An instruction with up to four completions, each rated 1..5 in four aspects; `fine-grained_score` is their mean."""
+    """An instruction and up to four completions, rated 1..5 in four aspects; `fine-grained_score` is their mean."""
 
     def fates(item: Item) -> Fates:
-        scored = [(response.text, fine_grained_score(response.utility)) for response in item.responses]
+        scored = [(r.text, fine_grained_score(r.utility)) for r in item.responses]
         return defects.fates_of_scores(item.question, scored, ULTRAFEEDBACK_MARGIN, item.defect == defects.DUPLICATE)
 
     items = _scored_items(desk, pairs, fates)
@@ -128,9 +127,7 @@ def helpsteer(desk: Desk, pairs: int) -> Raw:
     """A row a response, up to four for each prompt, with five attributes 0..4."""
 
     def fates(item: Item) -> Fates:
-        scored = [
-            (response.text, sum(helpfulness_and_correctness(response.utility)) / 2) for response in item.responses
-        ]
+        scored = [(r.text, sum(helpfulness_and_correctness(r.utility)) / 2) for r in item.responses]
         return defects.fates_of_scores(item.question, scored, HELPSTEER_MARGIN, item.defect == defects.DUPLICATE)
 
     items = _scored_items(desk, pairs, fates)
@@ -172,7 +169,7 @@ def _helpsteer_rows(desk: Desk, item: Item) -> list[Row]:
 def pku_saferlhf(desk: Desk, pairs: int) -> Raw:
     """Two responses with a safety label each, and which is the better and which the safer one."""
     reasons = (defects.EMPTY_ROUND, defects.SAME_RESPONSE, defects.CONTRADICTED_LABEL, defects.TOO_LONG)
-    items = _with_defects(desk, SAFETY, desk.items(SAFETY, pairs), reasons, False)
+    items = _with_defects(desk, SAFETY, desk.items(SAFETY, pairs), reasons, turns=False)
     return Raw([_pku_saferlhf_row(desk, item) for item in items], _fates(items))
 
 
@@ -220,8 +217,8 @@ ULTRAINTERACT_SCHEMA = pa.schema(
 def ultrainteract(desk: Desk, pairs: int) -> Raw:
     """Pairs of nodes in trees of tries: in a tenth the user asks again after a wrong answer, the parent's."""
     reasons = (defects.EMPTY_ROUND, defects.ROLES_DO_NOT_ALTERNATE, defects.SAME_RESPONSE, defects.TOO_LONG)
-    tried = with_earlier_turns(desk.items(REASONING, pairs), MULTI_TURN_EVERY, True)
-    items = _with_defects(desk, REASONING, tried, reasons, True)
+    tried = with_earlier_turns(desk.items(REASONING, pairs), MULTI_TURN_EVERY, same_task=True)
+    items = _with_defects(desk, REASONING, tried, reasons, turns=True)
     return Raw([_ultrainteract_row(item) for item in items], _fates(items))
 
 
@@ -254,11 +251,11 @@ NECTAR_NOISE = 0.15
 
 
 def nectar(desk: Desk, pairs: int) -> Raw:
-    """Two or three ranked answers by weaker writers and a more careless annotator: the off-policy data of offline DPO."""
+    """Two or three ranked answers by weaker writers and a more careless annotator: off-policy data for offline DPO."""
     desk = replace(desk, annotator=replace(desk.annotator, label_noise=NECTAR_NOISE))
     reasons = (defects.EMPTY_ROUND, defects.ROLES_DO_NOT_ALTERNATE, defects.SAME_RESPONSE, defects.TOO_LONG)
     ranked = desk.items_by(NECTAR_WRITERS, facts.FAMILIES, pairs, responses=(2, 3))
-    items = _with_defects(desk, facts.FAMILIES, ranked, reasons, True)
+    items = _with_defects(desk, facts.FAMILIES, ranked, reasons, turns=True)
     return Raw([_nectar_row(item) for item in items], _fates(items))
 
 
@@ -280,11 +277,11 @@ def _nectar_row(item: Item) -> Row:
 
 
 def _with_defects(
-    desk: Desk, families: Sequence[str], items: list[Item], reasons: Sequence[str], turns: bool
+    desk: Desk, families: Sequence[str], items: list[Item], reasons: Sequence[str], *, turns: bool
 ) -> list[Item]:
     """Usable items, defective ones and copies, mixed."""
     planted = defects.number_planted(len(items))
-    found = [*items, *defects.damaged(desk, families, planted, reasons, turns), *defects.copies(items, planted)]
+    found = [*items, *defects.damaged(desk, families, planted, reasons, turns=turns), *defects.copies(items, planted)]
     desk.rng.shuffle(found)
     return found
 
@@ -299,7 +296,7 @@ def _unusable(desk: Desk, pairs: int) -> list[Item]:
     return defects.damaged(desk, CHAT, defects.number_planted(pairs), reasons, turns=False)
 
 
-def _scored_items(desk: Desk, pairs: int, fates) -> list[Item]:
+def _scored_items(desk: Desk, pairs: int, fates: Callable[[Item], Fates]) -> list[Item]:
     """Items of four responses until they hold exactly `pairs` usable pairs; the last ones have fewer responses."""
     items: list[Item] = []
     while pairs:
@@ -311,6 +308,6 @@ def _scored_items(desk: Desk, pairs: int, fates) -> list[Item]:
     return items
 
 
-def _shuffled(desk: Desk, item: Item) -> list:
+def _shuffled(desk: Desk, item: Item) -> list[Response]:
     """The responses in an order that does not give the label away."""
     return desk.rng.sample(item.responses, len(item.responses))

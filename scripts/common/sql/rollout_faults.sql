@@ -1,5 +1,5 @@
 -- What is wrong with a set of rollouts: a row for each prompt or response at fault, the gravest kind first.
--- Expected: every response belongs to a prompt and is there once, with one finite reward; every prompt that was not
+-- Expected: every response belongs to a prompt and is there once, with one reward; every prompt that was not
 -- skipped for its length has as many responses as the prompt that has most.
 -- Columns: rank of the fault, fault, file (null: the file that should hold it), position of the prompt, prompt_id,
 -- actor, k, found (how many there are), expected.
@@ -27,7 +27,4 @@ FROM responses ANTI JOIN rewards USING (prompt_id, actor, k)
 UNION ALL
 SELECT 6, 'reward without response', filename, NULL, prompt_id, actor, k, 0, 1
 FROM rewards ANTI JOIN responses USING (prompt_id, actor, k)
-UNION ALL
-SELECT 7, 'reward is no finite number', filename, NULL, prompt_id, actor, k, 0, 1
-FROM rewards WHERE NOT isfinite(reward)
 ORDER BY rank, position, prompt_id, actor, k

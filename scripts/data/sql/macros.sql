@@ -20,13 +20,18 @@ CREATE MACRO message(speaker, said) AS {'role': speaker, 'content': said};
 CREATE MACRO contents(messages) AS list_transform(messages, lambda turn: turn.content);
 CREATE MACRO has_null(items) AS len(list_filter(items, lambda item: item IS NULL)) > 0;
 CREATE MACRO has_empty_round(messages) AS len(list_filter(messages, lambda turn: is_blank(turn.content))) > 0;
+CREATE MACRO without_system(messages) AS CASE WHEN messages[1].role = 'system' THEN messages[2:] ELSE messages END;
 -- user, assistant, user, ... ; the last word is the `final` speaker's
 CREATE MACRO alternates(messages, final) AS
-    len(messages) > 0
-    AND messages[-1].role = final
+    messages[-1].role IS NOT DISTINCT FROM final
     AND len(list_filter(
         messages, lambda turn, i: turn.role IS DISTINCT FROM CASE WHEN i % 2 = 1 THEN 'user' ELSE 'assistant' END
     )) = 0;
+CREATE MACRO conversation_defect(messages, final) AS CASE
+    WHEN messages IS NULL OR has_null(contents(messages)) THEN 'null_value'
+    WHEN has_empty_round(messages) THEN 'empty_round'
+    WHEN NOT alternates(without_system(messages), final) THEN 'roles_do_not_alternate'
+END;
 
 -- A dialogue written as "\n\nHuman: ...\n\nAssistant: ..." (HH-RLHF, Nectar), told turn by turn.
 CREATE MACRO opens_with_a_turn(dialogue) AS regexp_matches(dialogue, '^\s*\n\n(Human|Assistant):');

@@ -9,8 +9,10 @@ SELECT
     chosen_score,
     rejected_score,
     CASE
-        WHEN defect IN ('unparsable', 'single_response') THEN defect
-        WHEN prompt IS NULL OR has_null(contents(prompt)) OR chosen IS NULL OR rejected IS NULL THEN 'null_value'
+        WHEN defect = 'unparsable' THEN 'unparsable'
+        WHEN prompt IS NULL OR has_null(contents(prompt)) THEN 'null_value'
+        WHEN defect = 'single_response' THEN 'single_response'
+        WHEN chosen IS NULL OR rejected IS NULL THEN 'null_value'
         ELSE defect
     END AS defect
 FROM adapted

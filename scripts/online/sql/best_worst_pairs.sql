@@ -11,8 +11,9 @@ WITH candidates AS (
 ranked AS (
     SELECT prompt_id,
            count(*) AS n,
-           first({response, reward, penalised} ORDER BY penalised DESC, actor, k) AS best,
-           first({response, reward, penalised} ORDER BY penalised, actor, k) AS worst
+           count(DISTINCT response) AS texts,
+           first(candidates ORDER BY penalised DESC, actor, k) AS best,
+           first(candidates ORDER BY penalised, actor, k) AS worst
     FROM candidates
     GROUP BY prompt_id
 )
@@ -26,8 +27,8 @@ SELECT prompt_id,
        CASE
            WHEN prompt_id IN (FROM skipped) THEN 'prompt too long'
            WHEN n IS NULL OR n < 2 THEN 'fewer than two finished'
+           WHEN best.penalised = worst.penalised AND texts > 1 THEN 'equal reward'
            WHEN best.response = worst.response THEN 'same text'
-           WHEN best.penalised = worst.penalised THEN 'equal reward'
        END AS dropped
 FROM prompts LEFT JOIN ranked USING (prompt_id)
 ORDER BY position

@@ -56,6 +56,13 @@ def test_no_conversations_no_rewards(model):
     assert rewards(model, [], 100) == []
 
 
+def test_rewards_that_are_no_numbers_are_refused(reward_model):
+    broken = load_reward_model(reward_model, "float32")
+    torch.nn.init.constant_(broken.score.weight, float("nan"))
+    with pytest.raises(StudyError, match=r"reward.*: gives rewards that are no finite numbers"):
+        rewards(broken, [[5, 6, 1]], 100)
+
+
 def test_pair_rewards_keep_sides_and_order(model, tokenizer):
     prompts, chosen, rejected = [user("w1"), user("w2 w3")], ["w4", "w5 w6"], ["w7 w8 w9", "w10"]
     good, bad = pair_rewards(model, tokenizer, prompts, chosen, rejected, 1000)
@@ -92,8 +99,11 @@ def test_response_probabilities_sum_to_one(policy_model):
 def test_the_end_token_counts_only_where_the_response_is_finished(tokenizer):
     prompt = user("w1 w2")
     start = len(prompt_ids(tokenizer, prompt))
-    finished, cut = (response_ids(tokenizer, prompt, "w3 w4", finished) for finished in (True, False))
-    assert finished == ([*prompt_ids(tokenizer, prompt), *tokenizer.convert_tokens_to_ids(["w3", "w4", "<eos>"])], start)
+    finished, cut = (response_ids(tokenizer, prompt, "w3 w4", finished, 1) for finished in (True, False))
+    assert finished == (
+        [*prompt_ids(tokenizer, prompt), *tokenizer.convert_tokens_to_ids(["w3", "w4", "<eos>"])],
+        start,
+    )
     assert cut == (finished[0][:-1], start)
 
 
@@ -103,7 +113,7 @@ def test_what_a_template_writes_after_the_end_token_is_no_part_of_the_response(t
     other = copy.deepcopy(tokenizer)
     other.chat_template = tokenizer.chat_template.replace("<eos>", "<eos> w9")
     assert end_of_turn_id(other) == tokenizer.eos_token_id
-    assert response_ids(other, user("w1"), "w2", True) == response_ids(tokenizer, user("w1"), "w2", True)
+    assert response_ids(other, user("w1"), "w2", True, 1) == response_ids(tokenizer, user("w1"), "w2", True, 1)
 
 
 def test_a_template_that_never_ends_a_turn_is_refused(tokenizer):

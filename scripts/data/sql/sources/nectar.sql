@@ -27,8 +27,7 @@ SELECT
         WHEN dialogue IS NULL OR answers IS NULL OR has_null(ranks) THEN 'null_value'
         WHEN NOT opens_with_a_turn(dialogue) THEN 'unparsable'
         WHEN said[-1] <> message('assistant', '') THEN 'unparsable'
-        WHEN has_empty_round(said[:-2]) THEN 'empty_round'
-        WHEN NOT alternates(said[:-2], 'user') THEN 'roles_do_not_alternate'
+        WHEN conversation_defect(said[:-2], 'user') IS NOT NULL THEN conversation_defect(said[:-2], 'user')
         WHEN len(answers) < 2 THEN 'single_response'
         WHEN list_min(ranks) = list_max(ranks) THEN 'equal_score'
     END AS defect

@@ -14,9 +14,5 @@ SELECT
     rejected,
     CAST(NULL AS DOUBLE) AS chosen_score,
     CAST(NULL AS DOUBLE) AS rejected_score,
-    CASE
-        WHEN prompt IS NULL OR has_null(contents(prompt)) THEN 'null_value'
-        WHEN has_empty_round(prompt) THEN 'empty_round'
-        WHEN NOT alternates(prompt, 'user') THEN 'roles_do_not_alternate'
-    END AS defect
+    conversation_defect(prompt, 'user') AS defect
 FROM paths;

@@ -1,0 +1,68 @@
+"""Count the tokens of each pair with the base model's tokenizer: prompt, chosen and rejected response.
+
+A prompt counts as the contents of its messages, without the chat template (Table 5, "Prompt Len."). Every distinct text
+is tokenized once, in batches: Arrow out of DuckDB, lengths back into it.
+
+    python -m scripts.data.count_tokens --standard results/demo/data/standard/hh_rlhf.parquet \
+        --tokenizer results/demo/models/base --output results/demo/data/tokens/hh_rlhf.parquet
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scripts.common import command
+from scripts.common.command import Input, Output
+from scripts.common.errors import StudyError
+from scripts.common.tables import STANDARD, TOKEN_COUNTS
+from scripts.data.database import connect, explained, query, view, write
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+BATCH = 2048  # texts at a time: some megabytes, and enough to keep every core of the tokenizer busy
+
+
+@dataclass(frozen=True)
+class Args:
+    standard: Input
+    """Standard pairs."""
+    tokenizer: Input
+    """Folder of a tokenizer or of a model with its tokenizer."""
+    output: Output
+    """Token counts, a row for each pair_id, ordered by it."""
+
+
+def main(args: Args) -> dict:
+    import pyarrow as pa
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(args.tokenizer)
+    except (OSError, ValueError) as error:
+        raise StudyError(
+            f"{args.tokenizer}: holds no tokenizer that can be loaded ({str(error).splitlines()[0]})."
+        ) from None
+    with connect() as connection, explained(args.standard):
+        view(connection, "standard", args.standard, STANDARD)
+        connection.execute("CREATE TABLE lengths (text_id VARCHAR, tokens INTEGER)")
+        reader = connection.cursor()  # of the same database: it reads while the other writes
+        for batch in reader.sql(query("distinct_texts.sql")).to_arrow_reader(BATCH):
+            texts = batch.column("content").to_pylist()
+            lengths = pa.table({"text_id": batch.column("text_id"), "tokens": token_counts(tokenizer, texts)})
+            connection.register("batch", lengths)
+            connection.execute("INSERT INTO lengths FROM batch")
+            connection.unregister("batch")
+        texts, tokens = connection.execute("SELECT count(*), coalesce(sum(tokens), 0) FROM lengths").fetchone()
+        pairs = write(connection, query("token_counts.sql"), args.output, TOKEN_COUNTS)
+    return {"pairs": pairs, "texts": texts, "tokens": int(tokens)}
+
+
+def token_counts(tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str]) -> list[int]:
+    """The number of tokens of each text, special tokens not counted."""
+    encoded = tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False, verbose=False)
+    return [len(ids) for ids in encoded["input_ids"]]
+
+
+if __name__ == "__main__":
+    command.run(main, Args)

@@ -1,0 +1,107 @@
+"""Draw disjoint sets of prompts from one pool: a set for each iteration, one for Figure 3, one held out (Section 3.2).
+
+Prompts that differ only in case and white space count as one. All sets are stratified by source and drawn by seed and
+identity. The held-out prompts are drawn first and the iterations last: one more iteration changes no other set.
+
+    python -m scripts.data.select_prompts --raw results/demo/data/raw/prompts/world.parquet --names world \
+        --iterations 3 --prompts-per-iteration 600 --length-bias 100 --validation 200 --test 300 --seed 1 \
+        --pool results/demo/data/prompts/pool.parquet --iteration-outputs results/demo/data/prompts/iter1.parquet \
+        results/demo/data/prompts/iter2.parquet results/demo/data/prompts/iter3.parquet \
+        --length-bias-output results/demo/data/prompts/length_bias.parquet \
+        --held-out-output results/demo/data/prompts/held_out.parquet
+"""
+
+from dataclasses import dataclass
+
+from scripts.common import command
+from scripts.common.command import Input, Output
+from scripts.common.errors import StudyError
+from scripts.common.tables import PROMPTS
+from scripts.data import layouts
+from scripts.data.database import connect, explained, query, write
+
+LAYOUTS = ("prompts/plain.sql", "prompts/messages.sql")
+
+
+@dataclass(frozen=True)
+class Args:
+    raw: tuple[Input, ...]
+    """Prompt collections as published."""
+    names: tuple[str, ...]
+    """The name of each, and the source of those of its prompts that name none."""
+    iterations: int
+    """How many iterations need prompts of their own."""
+    prompts_per_iteration: int
+    """Prompts of each iteration."""
+    length_bias: int
+    """Prompts of Figure 3."""
+    validation: int
+    """Held-out prompts that choose the best iteration."""
+    test: int
+    """Held-out prompts that compare the policies."""
+    seed: int
+    """The study's seed."""
+    pool: Output
+    """Every usable prompt once."""
+    iteration_outputs: tuple[Output, ...]
+    """A set for each iteration."""
+    length_bias_output: Output
+    """The set of Figure 3."""
+    held_out_output: Output
+    """Held-out prompts with the column split: validation | test."""
+
+
+def main(args: Args) -> dict:
+    if len(args.iteration_outputs) != args.iterations:
+        raise StudyError(
+            f"--iteration-outputs names {len(args.iteration_outputs)} files for {args.iterations} iterations."
+        )
+    files = layouts.named(args.raw, args.names)
+    with connect() as connection:
+        connection.execute("CREATE TABLE prompts (source VARCHAR, prompt STRUCT(role VARCHAR, content VARCHAR)[])")
+        for name, path in files:
+            adapter, select = layouts.recognise(connection, path, LAYOUTS)
+            with explained(f"{name}: {path} as {adapter}"):
+                connection.execute(
+                    f"INSERT INTO prompts SELECT coalesce(source, $name), prompt FROM ({select})", {"name": name}
+                )
+        with explained(", ".join(map(str, args.raw))):
+            connection.execute(f"CREATE TEMP TABLE judged_prompts AS {query('judged_prompts.sql')}")
+            reasons = dict(connection.execute(query("prompt_reasons.sql")).fetchall())
+            available = reasons.pop(None, 0)
+            sets = stretches(args)
+            needed = sets[-1][2]
+            if needed > available:
+                raise StudyError(
+                    f"{', '.join(args.names)}: {needed} prompts are needed ({args.iterations} iterations x "
+                    f"{args.prompts_per_iteration}, {args.length_bias} for Figure 3, {args.validation} for validation, "
+                    f"{args.test} for the test), {available} are available; dropped: {reasons or 'none'}. "
+                    "Ask for fewer in the section 'data', or add prompts."
+                )
+            connection.execute("CREATE TABLE sets (name VARCHAR, first_position BIGINT, last_position BIGINT)")
+            connection.executemany("INSERT INTO sets VALUES (?, ?, ?)", [list(row) for row in sets])
+            connection.execute(
+                f"CREATE TEMP TABLE placed_prompts AS {query('placed_prompts.sql')}", {"seed": args.seed}
+            )
+        write(connection, query("prompt_pool.sql"), args.pool, PROMPTS)
+        write(connection, query("held_out_prompts.sql"), args.held_out_output, PROMPTS)
+        named_sets = {"length_bias": args.length_bias_output}
+        named_sets |= {f"iter{t}": path for t, path in enumerate(args.iteration_outputs, start=1)}
+        for name, path in named_sets.items():
+            write(connection, query("prompt_set.sql"), path, PROMPTS, {"set_name": name})
+    return {"pool": available, "used": needed, **reasons}
+
+
+def stretches(args: Args) -> list[tuple[str, int, int]]:
+    """The sets as stretches (name, first, last) of positions 1, 2, ..., without a gap."""
+    sizes = [("test", args.test), ("validation", args.validation), ("length_bias", args.length_bias)]
+    sizes += [(f"iter{t}", args.prompts_per_iteration) for t in range(1, args.iterations + 1)]
+    sets, last = [], 0
+    for name, size in sizes:
+        sets.append((name, last + 1, last + size))
+        last += size
+    return sets
+
+
+if __name__ == "__main__":
+    command.run(main, Args)

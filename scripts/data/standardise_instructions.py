@@ -1,0 +1,56 @@
+"""Bring instruction data from its published layout to conversations {role, content} for SFT (Section 3.1).
+
+The layout of a file is recognised by its columns: `conversations` as in ShareGPT, or `messages`. Conversations with an
+empty turn, or whose turns do not alternate up to the assistant's last word, are dropped and counted; a system message
+may come first.
+
+    python -m scripts.data.standardise_instructions --raw results/demo/data/raw/instructions/world.parquet \
+        --names world --output results/demo/data/instructions.parquet
+"""
+
+from dataclasses import dataclass
+
+from scripts.common import command
+from scripts.common.command import Input, Output
+from scripts.common.errors import StudyError
+from scripts.common.tables import INSTRUCTIONS
+from scripts.data import layouts
+from scripts.data.database import connect, explained, query, value, write
+
+LAYOUTS = ("instructions/sharegpt.sql", "instructions/messages.sql")
+
+
+@dataclass(frozen=True)
+class Args:
+    raw: tuple[Input, ...]
+    """Instruction data sets as published."""
+    names: tuple[str, ...]
+    """The name of each."""
+    output: Output
+    """Conversations, ordered by conversation_id."""
+
+
+def main(args: Args) -> dict:
+    files = layouts.named(args.raw, args.names)
+    with connect() as connection:
+        connection.execute(
+            "CREATE TABLE conversations (source VARCHAR, messages STRUCT(role VARCHAR, content VARCHAR)[])"
+        )
+        for name, path in files:
+            adapter, select = layouts.recognise(connection, path, LAYOUTS)
+            with explained(f"{path} as {adapter}"):
+                connection.execute(f"INSERT INTO conversations SELECT $name, messages FROM ({select})", {"name": name})
+        with explained(", ".join(map(str, args.raw))):
+            connection.execute(f"CREATE TEMP TABLE judged_conversations AS {query('judged_conversations.sql')}")
+            reasons = connection.execute(query("conversation_reasons.sql")).fetchall()
+            read = value(connection, "SELECT count(*) FROM conversations")
+        if sum(dict(reasons).values()) == read:
+            raise StudyError(
+                f"{', '.join(map(str, args.raw))}: none of {read} conversations can be used; dropped: {dict(reasons)}."
+            )
+        kept = write(connection, query("instructions.sql"), args.output, INSTRUCTIONS)
+    return {"read": read, "kept": kept} | dict(reasons)
+
+
+if __name__ == "__main__":
+    command.run(main, Args)

@@ -1,0 +1,212 @@
+"""The study on one page: what was run, what was found, all tables and figures, in one file without external requests.
+
+From the study's tables and figures, tables of online pairs, and the manifests of all its artifacts. Tables and figures
+that a study does not have are left out, with all they would have said.
+
+    python -m scripts.report.build_page --study demo --seed 1 --judge gold --folder results/demo
+        --table5 results/demo/tables/table5_preference_data.csv --filter-report results/demo/tables/filter_report.csv
+        --table1 ...table1_reward_models.csv --table1-differences ... --held-out ... --figure3 ... --figure3-table ...
+        --figure6-7 ... --table2 ... --table4 ... --table2-differences ... --figure8 ...
+        --pairs results/demo/runs/iterative/iter1/pairs.parquet ... --output results/demo/report/index.html
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.common import command, tables
+from scripts.common.command import Input, Output
+from scripts.common.files import publish
+from scripts.common.seeds import seed_from
+from scripts.report import page_facts, page_tables
+from scripts.report.claims import DOES_NOT_APPEAR, HOLDS, WITHIN_NOISE, Evidence, Sources, gather
+from scripts.report.csv_tables import read_csv
+from scripts.report.paper import PAPER
+from scripts.report.plot_length_bias import COLUMNS as FIGURE3
+from scripts.report.tabulate_policies import TABLE2
+
+SAMPLE = 4  # pairs shown
+
+
+@dataclass(frozen=True)
+class Args:
+    study: str
+    """The study's name."""
+    folder: Path
+    """The study's folder; the manifests under it say what was run, how long it took, and with what."""
+    table5: Input
+    """table5_preference_data.csv"""
+    filter_report: Input
+    """filter_report.csv"""
+    output: Output
+    """The page."""
+    seed: int = 1
+    """The study's seed."""
+    judge: str = "reward"
+    """Whose scores decided wins: gold or reward."""
+    table1: Input | None = None
+    """table1_reward_models.csv"""
+    table1_differences: Input | None = None
+    """table1_differences.csv"""
+    held_out: Input | None = None
+    """reward_models_held_out.csv"""
+    figure3: Input | None = None
+    """figure3_length_bias.svg"""
+    figure3_table: Input | None = None
+    """figure3_length_bias.csv"""
+    figure6_7: Input | None = None
+    """figure6_7_training.svg"""
+    table2: Input | None = None
+    """table2_policies.csv"""
+    table4: Input | None = None
+    """table4_length_penalty.csv"""
+    table2_differences: Input | None = None
+    """table2_differences.csv"""
+    figure8: Input | None = None
+    """figure8_iterations.svg"""
+    pairs: tuple[Input, ...] = ()
+    """Online pairs of all runs and iterations, in that order."""
+    paper: Input = PAPER
+    """The paper's numbers."""
+    template: Input = Path("scripts/report/page.html.jinja")
+    """The page's frame and style."""
+
+
+def main(args: Args) -> dict:
+    import jinja2
+
+    evidence = gather(Sources(args.table1_differences, args.figure3_table, args.table2, args.table2_differences))
+    manifests = page_facts.jobs(args.folder)
+    times = page_facts.time_by_step(manifests)
+    seconds = sum(row["seconds"] for row in times)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    page = environment.from_string(args.template.read_text()).render(
+        study=args.study,
+        seed=args.seed,
+        judge=args.judge,
+        lead=lead(args.table2, args.judge),
+        tiles=tiles(args.table2),
+        test_prompts=args.table2 and read_csv(args.table2, TABLE2)["n"][0],
+        evidence=[describe(item) for item in evidence],
+        counts={
+            verdict: sum(e.verdict == verdict for e in evidence) for verdict in (HOLDS, WITHIN_NOISE, DOES_NOT_APPEAR)
+        },
+        table1=args.table1 and page_tables.table1(args.table1),
+        held_out=args.held_out and page_tables.held_out(args.held_out),
+        figure3=args.figure3 and inline_svg(args.figure3),
+        length_bias=args.figure3_table and page_tables.length_bias(args.figure3_table, FIGURE3),
+        figure6_7=args.figure6_7 and inline_svg(args.figure6_7),
+        table2=args.table2 and page_tables.table2(args.table2, args.paper),
+        table4=args.table4 and page_tables.table4(args.table4, args.paper),
+        figure8=args.figure8 and inline_svg(args.figure8),
+        table5=page_tables.table5(args.table5, args.paper),
+        filter_report=page_tables.filter_report(args.filter_report),
+        pair_table=args.pairs and page_tables.pairs(page_facts.pair_counts(args.pairs)),
+        sample=sample_pairs(args.pairs, args.seed),
+        times=times and page_tables.times(times),
+        total=page_facts.duration(seconds),
+        jobs=len(manifests),
+        generated=page_facts.generated(manifests),
+        hardware=page_facts.hardware(manifests),
+        versions=page_facts.versions(manifests),
+        code=page_facts.code(manifests),
+    )
+    with publish(args.output) as temporary:
+        temporary.write_text(page)
+    return {"findings": len(evidence), "bytes": len(page.encode()), "seconds_of_all_jobs": seconds}
+
+
+def describe(evidence: Evidence) -> dict[str, Any]:
+    """A finding in plain words: the claim, the verdict, the measured quantity with its interval."""
+    form = "{:+.0f}" if abs(evidence.value) >= 10 else "{:+.3f}"
+    quantity = evidence.quantity.replace(" - ", " \N{MINUS SIGN} ")
+    measured = f"{quantity}: {page_tables.number(evidence.value, form)}"
+    if evidence.low is not None and evidence.high is not None:
+        measured += f" ({page_tables.number(evidence.low, form)} to {page_tables.number(evidence.high, form)})"
+    return {
+        "claim": evidence.finding,
+        "where": evidence.where,
+        "measured": f"{measured}, {evidence.detail}" if evidence.detail else measured,
+        "verdict": evidence.verdict,
+        "kind": {HOLDS: "good", WITHIN_NOISE: "unsure", DOES_NOT_APPEAR: "bad"}[evidence.verdict],
+    }
+
+
+def chosen_policies(table2: Path) -> dict[str, dict[str, Any]]:
+    """Method -> the chosen policy of the first run of that method, in the paper's order of methods."""
+    rows = [row for row in read_csv(table2, TABLE2).to_dicts() if row["chosen"]]
+    found = {method: next((row for row in rows if row["method"] == method), None) for method in page_tables.PAPER_ROWS}
+    return {method: row for method, row in found.items() if row}
+
+
+def lead(table2: Path | None, judge: str) -> str:
+    """The result in two sentences, as measured."""
+    if table2 is None:
+        return ""
+    chosen = chosen_policies(table2)
+    measure, unit = ("gold", "gold reward") if judge == "gold" else ("reward", "reward")
+    sentences = []
+    if "iterative DPO" in chosen:
+        row, start = chosen["iterative DPO"], chosen["SFT"]
+        verb = "raised" if row[measure] > start[measure] else "did not raise"
+        sentences.append(
+            f"Iterative DPO {verb} the mean {unit} (SFT {start[measure]:.2f}, iteration {row['iteration']} "
+            f"{row[measure]:.2f}) and wins {row['win_rate']:.0%} of {row['n']} test prompts against the SFT policy."
+        )
+    if "offline DPO" in chosen:
+        row = chosen["offline DPO"]
+        sentences.append(f"Offline DPO on fixed pairs comes to {row[measure]:.2f} and {row['win_rate']:.0%}.")
+    return " ".join(sentences).replace("-", "\N{MINUS SIGN}")
+
+
+def tiles(table2: Path | None) -> list[dict[str, str]]:
+    """Key numbers of the policies that validation chose."""
+    if table2 is None:
+        return []
+    found = []
+    for method, row in chosen_policies(table2).items():
+        name, (label, form, _) = next(
+            (name, look) for name, look in page_tables.MEASURES.items() if row[name] is not None
+        )
+        low, high = row[f"{name}_low"], row[f"{name}_high"]
+        interval = "" if low is None else f"{page_tables.number(low, form)} to {page_tables.number(high, form)}"
+        wins = "" if method == "SFT" else f"wins {row['win_rate']:.0%}, "
+        found.append(
+            {"method": method, "label": label, "value": page_tables.number(row[name], form), "interval": interval}
+            | {"more": f"{wins}{row['characters']:.0f} characters"}
+        )
+    return found
+
+
+def sample_pairs(paths: Sequence[Path], seed: int) -> dict[str, Any] | None:
+    """Some pairs of the last iteration of the first run, drawn by the seed."""
+    if not paths:
+        return None
+    run = paths[0].parent.parent
+    path = [path for path in paths if path.parent.parent == run][-1]
+    pairs = tables.read_table(path, tables.ONLINE_PAIRS)
+    order = sorted(range(pairs.num_rows), key=lambda i: seed_from(seed, "sample", pairs["prompt_id"][i].as_py()))
+    return {"run": run.name, "iteration": path.parent.name, "pairs": pairs.take(order[:SAMPLE]).to_pylist()}
+
+
+def inline_svg(path: Path) -> str:
+    """The drawing itself, scalable, with ids of its own so that several fit into one page."""
+    from markupsafe import Markup
+
+    drawing = path.read_text()
+    drawing = drawing[drawing.index("<svg") :]
+    drawing = re.sub(r"<metadata>.*?</metadata>", "", drawing, flags=re.DOTALL)
+    drawing = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", drawing, count=1)
+    drawing = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", drawing, count=1)
+    prefix = re.sub(r"\W", "-", path.stem)
+    drawing = re.sub(r'\bid="', f'id="{prefix}-', drawing)
+    drawing = re.sub(r"url\(#", f"url(#{prefix}-", drawing)
+    return Markup(re.sub(r'href="#', f'href="#{prefix}-', drawing))
+
+
+if __name__ == "__main__":
+    command.run(main, Args)

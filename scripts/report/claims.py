@@ -1,0 +1,164 @@
+"""The paper's findings as quantities: each is positive where a study shows the finding, and carries its interval.
+
+Used for one study by the page and for several seeds by `scripts.report.findings`. "Iterative DPO", "offline DPO" and
+"with length penalty" stand for the first run of that method in Table 2, at the iteration that validation chose.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scripts.report.csv_tables import read_csv
+from scripts.report.plot_length_bias import COLUMNS as FIGURE3
+from scripts.report.tabulate_policies import DIFFERENCES, TABLE2
+from scripts.report.tabulate_reward_models import DIFFERENCES as TABLE1_DIFFERENCES
+
+if TYPE_CHECKING:
+    import polars as pl
+
+HOLDS, WITHIN_NOISE, DOES_NOT_APPEAR = "holds", "within noise", "does not appear"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a study measured about one finding."""
+
+    finding: str
+    where: str  # in the paper
+    quantity: str
+    value: float
+    low: float | None  # None: unknown, a single unit
+    high: float | None
+    detail: str = ""  # where the quantity was measured, when that may differ from seed to seed
+
+    @property
+    def verdict(self) -> str:
+        """`holds` where the interval lies above 0, `within noise` where only the estimate does."""
+        if self.value <= 0:
+            return DOES_NOT_APPEAR
+        return HOLDS if self.low is not None and self.low > 0 else WITHIN_NOISE
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The tables that findings are read from; None where the study has no such table."""
+
+    reward_model_differences: Path | None = None
+    length_bias: Path | None = None
+    policies: Path | None = None
+    policy_differences: Path | None = None
+
+
+def gather(sources: Sources) -> list[Evidence]:
+    """The evidence on every finding that the study's tables, runs and reward models allow, in the paper's order."""
+    found: list[Evidence] = []
+    if sources.reward_model_differences:
+        found += reward_model_findings(read_csv(sources.reward_model_differences, TABLE1_DIFFERENCES))
+    if sources.length_bias:
+        found += length_bias_findings(read_csv(sources.length_bias, FIGURE3))
+    if sources.policies and sources.policy_differences:
+        found += policy_findings(read_csv(sources.policies, TABLE2), read_csv(sources.policy_differences, DIFFERENCES))
+    return found
+
+
+def reward_model_findings(differences: "pl.DataFrame") -> Iterator[Evidence]:
+    """More data on safety and reasoning make a reward model better there."""
+    for row in differences.to_dicts():
+        if (row["model"], row["minus"]) == ("mix2", "mix1") and row["section"] in ("Safety", "Reasoning"):
+            yield Evidence(
+                f"The reward model of mix2 is above that of mix1 on {row['section']}",
+                "Section 2.2, Table 1",
+                f"accuracy on {row['section']}, mix2 - mix1",
+                row["difference"],
+                row["low"],
+                row["high"],
+            )
+
+
+def length_bias_findings(correlations: "pl.DataFrame") -> Iterator[Evidence]:
+    for row in correlations.to_dicts():
+        yield Evidence(
+            f"The reward model {row['model']} prefers longer responses",
+            "Section 2.2, Figure 3",
+            f"correlation of reward and length, {row['model']}",
+            row["correlation"],
+            row["low"],
+            row["high"],
+        )
+
+
+def policy_findings(policies: "pl.DataFrame", differences: "pl.DataFrame") -> Iterator[Evidence]:
+    """Order of the methods, growth over iterations, and what the length penalty does."""
+    table = policies.to_dicts()
+    between = {(d["policy"], d["minus"], d["measure"]): d for d in differences.to_dicts()}
+    chosen: dict[str, dict] = {}  # method -> its first run's chosen policy
+    for row in table:
+        if row["chosen"]:
+            chosen.setdefault(row["method"], row)
+
+    def compare(finding: str, where: str, measure: str, better: str, worse: str) -> Iterator[Evidence]:
+        if better not in chosen or worse not in chosen:
+            return
+        d = between.get((chosen[better]["policy"], chosen[worse]["policy"], measure))
+        if d:
+            quantity = f"{LABELS[measure]}, {better} - {worse}"
+            yield Evidence(finding, where, quantity, d["difference"], d["low"], d["high"])
+
+    sft, offline, iterative, concise = "SFT", "offline DPO", "iterative DPO", "iterative DPO, length penalty"
+    for measure in ("gold", "win_rate"):
+        of = f"in {LABELS[measure]}"
+        yield from compare(f"Offline DPO is above SFT {of}", "Section 4.2, Table 2", measure, offline, sft)
+        yield from compare(
+            f"Iterative DPO is above offline DPO {of}", "Section 4.2, Table 2", measure, iterative, offline
+        )
+    if iterative in chosen:
+        start = next(row for row in table if row["method"] == sft)
+        run = [start, *(row for row in table if row["run"] == chosen[iterative]["run"])]
+        for finding, measure in (
+            ("The reward rises with every iteration", "reward"),
+            ("The gold reward rises with every iteration", "gold"),
+            ("The win rate rises with every iteration", "win_rate"),
+            ("The distance to the SFT policy grows with every iteration", "kl"),
+        ):
+            steps = [between.get((b["policy"], a["policy"], measure)) for a, b in pairwise(run)]
+            if steps and all(steps):
+                d = min(steps, key=lambda step: step["difference"])
+                yield Evidence(
+                    finding,
+                    "Section 4.2, Figure 8",
+                    f"smallest step in {LABELS[measure]}",
+                    d["difference"],
+                    d["low"],
+                    d["high"],
+                    f"{d['minus']} to {d['policy']}",
+                )
+    where = "Section 4.2, Table 4"
+    yield from compare("Iterative DPO makes answers longer than SFT", where, "characters", iterative, sft)
+    yield from compare("The length penalty makes answers shorter", where, "characters", iterative, concise)
+    yield from compare(
+        "The length penalty does not lower the length-controlled win rate", where, "lc_win_rate", concise, iterative
+    )
+
+
+LABELS = {
+    "gold": "gold reward",
+    "reward": "reward",
+    "win_rate": "win rate",
+    "lc_win_rate": "length-controlled win rate",
+    "kl": "KL",
+    "characters": "characters",
+}
+
+
+def across_seeds(values: list[float]) -> tuple[float, float, str]:
+    """Mean, standard deviation (nan for one seed) and verdict of a finding's quantity over seeds."""
+    n, k = len(values), sum(value > 0 for value in values)
+    mean = sum(values) / n
+    sd = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1)) if n > 1 else float("nan")
+    seeds = f"{k} of {n} seeds"
+    if k == n:
+        return mean, sd, f"{HOLDS} in {seeds}"
+    return mean, sd, f"on average; in {seeds}" if mean > 0 else f"{DOES_NOT_APPEAR}; in {seeds}"

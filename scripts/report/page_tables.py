@@ -1,0 +1,269 @@
+"""The page's tables as HTML: measured numbers with their intervals, the paper's in a muted line beneath or a column."""
+
+import html
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scripts.report.csv_tables import read_csv
+from scripts.report.page_facts import PAIR_COUNTS, duration
+from scripts.report.paper import paper_value, read_paper
+from scripts.report.tabulate_held_out import COLUMNS as HELD_OUT
+from scripts.report.tabulate_policies import TABLE2, TABLE4
+from scripts.report.tabulate_reward_models import COLUMNS as TABLE1
+
+TABLE5 = ["source", "prompts", "prompt_tokens", "chosen_tokens", "rejected_tokens", "completion", "annotator", "pairs"]
+FILTERS = ["source", "reason", "pairs", "percent"]
+MEASURES = {
+    "gold": ("gold reward", "{:.2f}", 1),
+    "reward": ("reward", "{:.2f}", 1),
+    "win_rate": ("win rate, %", "{:.1f}", 100),
+    "lc_win_rate": ("LC win rate, %", "{:.1f}", 100),
+    "kl": ("KL, nats", "{:.2f}", 1),
+    "characters": ("characters", "{:.0f}", 1),
+}
+PAPER_ROWS = {  # method -> (table, row) of the paper
+    "SFT": ("table2", "Ours (SFT baseline)"),
+    "offline DPO": ("table2", "Ours (DPO baseline)"),
+    "iterative DPO": ("table2", "Ours (Iterative RLHF)"),
+    "iterative DPO, length penalty": ("table4", "Ours-concise"),
+}
+NONE = "–"
+
+
+# --- cells ------------------------------------------------------------------------------------------------------------
+
+
+def number(value: float | None, form: str = "{:,.0f}") -> str:
+    """A number, or a dash where there is none."""
+    return NONE if value is None else form.format(value).replace("-", "\N{MINUS SIGN}")
+
+
+def interval(row: Mapping[str, Any], name: str, form: str, scale: float = 1, low: str = "", high: str = "") -> str:
+    """A number with its interval in small print beneath; columns `name_low` and `name_high` unless named otherwise."""
+    value, bottom, top = row[name], row[low or f"{name}_low"], row[high or f"{name}_high"]
+    if value is None:
+        return NONE
+    text = number(value * scale, form)
+    if bottom is None or top is None:
+        return text
+    return f'{text}<span class="ci">{number(bottom * scale, form)} to {number(top * scale, form)}</span>'
+
+
+def text(value: Any) -> str:
+    return NONE if value is None else html.escape(str(value))
+
+
+def table(rows: Sequence[Mapping[str, str]], identity: str, left: Sequence[str] = (), muted: Sequence[int] = ()) -> str:
+    """Rows of ready HTML cells as a table; the keys of the first row are the headings.
+
+    Args:
+        left: columns of words, aligned left; the others hold numbers.
+        muted: indices of rows that hold the paper's numbers or differences.
+    """
+    import polars as pl
+    from great_tables import GT, loc, style
+
+    frame = pl.DataFrame(rows, infer_schema_length=None)
+    columns = frame.columns
+    built = GT(frame, id=identity).fmt(lambda cell: cell, columns=columns)  # formatted cells are taken as they are
+    built = built.cols_align("right", columns=columns).cols_align("left", columns=[columns[0], *left])
+    if muted:
+        built = built.tab_style(style.css("color: var(--muted); font-style: italic"), loc.body(rows=list(muted)))
+    # the library's own colours and sizes are dropped: the page's style sheet sets them, light and dark
+    return re.sub(r"<style>.*?</style>", "", built.as_raw_html(), flags=re.DOTALL)
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def table1(path: Path) -> str:
+    """Models down, sections across; under each model the paper's corresponding row."""
+    rows = read_csv(path, TABLE1).to_dicts()
+    sections = list(dict.fromkeys(row["section"] for row in rows))
+    lines: list[dict[str, str]] = []
+    muted: list[int] = []
+    for model in dict.fromkeys(row["model"] for row in rows):
+        found = {row["section"]: row for row in rows if row["model"] == model}
+        first = next(iter(found.values()))
+        cells = {
+            s: interval(found[s], "accuracy", "{:.1f}", 100, "low", "high") if s in found else NONE for s in sections
+        }
+        counts = " + ".join(str(row["n"]) for row in found.values())
+        lines.append(
+            {"model": text(model), "type": text(first["type"]), "mix": text(first["mix"]), **cells, "n": counts}
+        )
+        if any(row["paper"] is not None for row in found.values()):
+            muted.append(len(lines))
+            printed = {s: scaled(found[s]["paper"] if s in found else None) for s in sections}
+            lines.append({"model": "paper", "type": text(first["type"]), "mix": text(first["mix"]), **printed, "n": ""})
+    return table(lines, "table1", ["type", "mix"], muted)
+
+
+def scaled(share: float | None) -> str:
+    return number(None if share is None else share * 100, "{:.1f}")
+
+
+def held_out(path: Path) -> str:
+    """Models down, sources of their mix across."""
+    rows = read_csv(path, HELD_OUT).to_dicts()
+    sources = list(dict.fromkeys(row["source"] for row in rows))
+    lines = []
+    for model in dict.fromkeys(row["model"] for row in rows):
+        found = {row["source"]: row for row in rows if row["model"] == model}
+        cells = {s: with_n(found[s]) if s in found else NONE for s in sources}
+        lines.append({"model": text(model), **{text(s): cell for s, cell in cells.items()}})
+    return table(lines, "held-out")
+
+
+def with_n(row: Mapping[str, Any]) -> str:
+    return interval(row, "accuracy", "{:.1f}", 100, "low", "high") + f'<span class="ci">n = {row["n"]:,}</span>'
+
+
+def table2(path: Path, paper: Path) -> str:
+    """Policies down, measures across; the chosen iterations are starred and stand beside the paper's models."""
+    lines = []
+    rows = read_csv(path, TABLE2).to_dicts()
+    chosen = {row["method"]: row["policy"] for row in reversed(rows) if row["chosen"]}  # of each method's first run
+    for row in rows:
+        star = " ★" if row["chosen"] and row["method"].startswith("iterative") else ""
+        line = {"policy": f'<b>{text(row["policy"])}</b>{star}<span class="ci">{text(row["method"])}</span>'}
+        for name, (label, form, scale) in MEASURES.items():
+            if all(other[name] is None for other in rows):
+                continue
+            baseline = row["method"] == "SFT" and name in ("win_rate", "lc_win_rate", "kl")
+            line[label] = NONE if baseline else interval(row, name, form, scale)
+        line["cut off, %"] = number(row["truncated"] * 100, "{:.1f}")
+        where = PAPER_ROWS[row["method"]]
+        printed = paper_value(*where, "LC AlpacaEval-2", paper) if chosen.get(row["method"]) == row["policy"] else None
+        line["paper, %"] = f"<i>{number(printed, '{:.1f}')}</i>"
+        lines.append(line)
+    return table(lines, "table2")
+
+
+def table4(path: Path, paper: Path) -> str:
+    """Chosen policies of the online runs; beneath each its paired differences to the first run."""
+    lines: list[dict[str, str]] = []
+    muted: list[int] = []
+    rows = read_csv(path, TABLE4).to_dicts()
+    shown = {name: look for name, look in MEASURES.items() if any(row[name] is not None for row in rows)}
+    for row in rows:
+        penalty = row["length_penalty"]
+        where = paper_run(row["reward_model"], penalty)
+        printed = where and paper_value("table4", where, "LC AlpacaEval-2", paper)
+        lines.append(
+            {"run": f"<b>{text(row['run'])}</b>", "reward model": text(row["reward_model"])}
+            | {"length penalty": number(penalty, "{:g}"), "iteration": number(row["iteration"])}
+            | {label: interval(row, name, form, scale) for name, (label, form, scale) in shown.items()}
+            | {"paper, %": f"<i>{number(printed, '{:.1f}')}</i>"}
+        )
+        if row["run"] != row["compared_with"]:
+            muted.append(len(lines))
+            lines.append(
+                {"run": f"{text(row['run'])} \N{MINUS SIGN} {text(row['compared_with'])}", "reward model": ""}
+                | {"length penalty": "", "iteration": ""}
+                | {
+                    label: interval(row, f"{name}_difference", form.replace(":", ":+"), scale)
+                    for name, (label, form, scale) in shown.items()
+                }
+                | {"paper, %": ""}
+            )
+    return table(lines, "table4", ["reward model"], muted)
+
+
+def table5(path: Path, paper: Path) -> str:
+    """Sources down; beneath each the paper's row of the data set of that name."""
+    lines: list[dict[str, str]] = []
+    muted: list[int] = []
+    for row in read_csv(path, TABLE5).to_dicts():
+        words = {"completion": text(row["completion"]), "annotator": text(row["annotator"])}
+        counts = [row["prompts"], row["prompt_tokens"], row["chosen_tokens"], row["rejected_tokens"], row["pairs"]]
+        lines.append(source_line(f"<b>{text(row['source'])}</b>", words, counts))
+        if name := paper_source(row["source"], paper):
+            printed = [paper_value("table5", name, column, paper) for column in TABLE5_PRINTED]
+            muted.append(len(lines))
+            lines.append(source_line(f"paper: {name}", {"completion": "", "annotator": ""}, printed))
+    return table(lines, "table5", ["completion", "annotator"], muted)
+
+
+def paper_run(reward_model: str, length_penalty: float) -> str | None:
+    """The row of the paper's Table 4 with the same mix and a length penalty or none; UltraRM-13B stands for mix1."""
+    rows = {("mix2", False): "Ours", ("mix2", True): "Ours-concise", ("mix1", False): "UltraRM-13B"}
+    return rows.get((reward_model, length_penalty > 0))
+
+
+TABLE5_PRINTED = ["#Prompts", "Prompt Len.", "Preferred Len.", "Rejected Len.", "#Pairs"]
+
+
+def source_line(name: str, words: dict[str, str], counts: Sequence[float | None]) -> dict[str, str]:
+    """A line of Table 5 from [prompts, tokens of prompt, chosen and rejected, pairs]."""
+    prompts, prompt, chosen, rejected, pairs = counts
+    return (
+        {"source": name, "prompts": number(prompts), "prompt tokens": number(prompt, "{:,.1f}")}
+        | {"chosen tokens": number(chosen, "{:,.1f}"), "rejected tokens": number(rejected, "{:,.1f}")}
+        | words
+        | {"pairs": number(pairs)}
+    )
+
+
+def paper_source(source: str, paper: Path) -> str | None:
+    """The paper's name of a source: `pku_saferlhf` is PKU-SafeRLHF-30K, as its letters and digits begin alike."""
+
+    def plain(name: str) -> str:
+        return re.sub(r"[^a-z0-9]", "", name.lower())
+
+    names = dict.fromkeys(row for table_, row, _ in read_paper(paper) if table_ == "table5")
+    return next((name for name in names if plain(name).startswith(plain(source))), None)
+
+
+def filter_report(path: Path) -> str:
+    """Sources down, reasons across: pairs, and their share of what was read."""
+    rows = read_csv(path, FILTERS).to_dicts()
+    reasons = sorted({row["reason"] for row in rows}, key=lambda reason: (reason != "kept", reason))
+    lines = []
+    for source in dict.fromkeys(row["source"] for row in rows):
+        found = {row["reason"]: row for row in rows if row["source"] == source}
+        line = {"source": f"<b>{text(source)}</b>"}
+        for reason in reasons:
+            cell = NONE
+            if reason in found:
+                cell = f'{found[reason]["pairs"]:,}<span class="ci">{found[reason]["percent"]:.1f}%</span>'
+            line[text(reason.replace("_", " "))] = cell
+        lines.append(line)
+    return table(lines, "filter-report")
+
+
+def length_bias(path: Path, columns: Sequence[str]) -> str:
+    """The numbers of Figure 3."""
+    lines = [
+        {"reward model": f"<b>{text(row['model'])}</b>"}
+        | {"mean correlation": interval(row, "correlation", "{:+.3f}", 1, "low", "high")}
+        | {"prompts": number(row["n"]), "left out": number(row["left_out"]), "responses": number(row["responses"])}
+        | {"paper": f"<i>{number(row['paper'], '{:+.2f}')}</i>"}
+        for row in read_csv(path, columns).to_dicts()
+    ]
+    return table(lines, "length-bias")
+
+
+def pairs(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What each iteration of each online run learnt from."""
+    lines = [
+        {"run": f"<b>{text(row['run'])}</b>", "iteration": text(row["iteration"])}
+        | {label: number(row[name]) for name, label in PAIR_COUNTS.items()}
+        for row in rows
+    ]
+    return table(lines, "pairs")
+
+
+def times(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Jobs and time by step."""
+    total = float(np.sum([row["seconds"] for row in rows]))
+    lines = [
+        {"step": f"{text(row['stage'])} / <b>{text(row['step'])}</b>", "jobs": number(row["jobs"])}
+        | {"time": duration(row["seconds"]), "share": number(100 * row["seconds"] / total if total else 0, "{:.0f}%")}
+        for row in rows
+    ]
+    return table(lines, "times")

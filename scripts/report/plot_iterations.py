@@ -1,0 +1,97 @@
+"""Figure 8: how the policies change over the iterations.
+
+From Table 2: each online run is a line from the SFT policy (iteration 0) on, an offline run a dashed level, with bands
+of the 95% intervals.
+
+    python -m scripts.report.plot_iterations --table results/demo/tables/table2_policies.csv
+        --figure results/demo/figures/figure8_iterations.svg
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scripts.common import command
+from scripts.common.command import Input, Output
+from scripts.report.csv_tables import read_csv
+from scripts.report.figures import COLOURS, GREY, MARKERS, svg_figure
+from scripts.report.tabulate_policies import TABLE2
+
+if TYPE_CHECKING:
+    import polars as pl
+
+PANELS = {
+    "gold": ("Gold reward", "mean gold reward"),
+    "reward": ("Reward", "mean reward"),
+    "win_rate": ("Win rate against SFT", "share of prompts"),
+    "lc_win_rate": ("Length-controlled win rate", "share of prompts"),
+    "kl": ("KL to the SFT policy", "nats"),
+    "characters": ("Length", "characters"),
+}
+
+
+@dataclass(frozen=True)
+class Args:
+    table: Input
+    """table2_policies.csv"""
+    figure: Output
+    """SVG"""
+
+
+def main(args: Args) -> dict:
+    policies = read_csv(args.table, TABLE2)
+    shown = [name for name in PANELS if policies[name].null_count() == 0]
+    plot(policies, shown, args.figure)
+    return {"panels": len(shown)}
+
+
+def plot(policies: "pl.DataFrame", shown: list[str], path: Path) -> None:
+    """A panel a measure; runs keep their colour and marker in all of them."""
+    rows = policies.to_dicts()
+    start = next(row for row in rows if row["method"] == "SFT")
+    runs: dict[str, list[dict]] = {}
+    for row in rows:
+        if row is not start:
+            runs.setdefault(row["run"], []).append(row)
+    last = max((row["iteration"] for row in rows), default=1)
+    columns = 3
+    with svg_figure(path, -(-len(shown) // columns), columns, (3.6, 2.9)) as (figure, axes):
+        for panel, name in zip(axes, shown, strict=False):
+            title, unit = PANELS[name]
+            panel.set_title(title)
+            panel.set_ylabel(unit)
+            panel.set_xlabel("iteration")
+            panel.set_xticks(range(last + 1), ["SFT", *map(str, range(1, last + 1))])
+            panel.axhline(start[name], color=GREY, linewidth=1, linestyle=":", label="SFT")
+            for index, (run, points) in enumerate(runs.items()):
+                colour = COLOURS[index % len(COLOURS)]
+                if points[0]["method"] == "offline DPO":
+                    level(panel, points[-1], name, colour, run, last)
+                else:
+                    line(panel, [start, *points], name, colour, MARKERS[index % len(MARKERS)], run)
+        for panel in axes[len(shown) :]:
+            panel.set_visible(False)
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+
+
+def level(panel, point: dict, name: str, colour: str, label: str, last: int) -> None:
+    """A policy that has no iterations, as a dashed line across."""
+    panel.axhline(point[name], color=colour, linewidth=1.6, linestyle="--", label=label)
+    if point[f"{name}_low"] is not None:
+        panel.fill_between(
+            [0, last], point[f"{name}_low"], point[f"{name}_high"], color=colour, alpha=0.08, linewidth=0
+        )
+
+
+def line(panel, points: list[dict], name: str, colour: str, marker: str, label: str) -> None:
+    """A run from the SFT policy on, with the band of its intervals."""
+    x = [point["iteration"] for point in points]
+    panel.plot(x, [point[name] for point in points], color=colour, marker=marker, markersize=5, label=label)
+    if all(point[f"{name}_low"] is not None for point in points):
+        low, high = ([point[f"{name}_{end}"] for point in points] for end in ("low", "high"))
+        panel.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+
+
+if __name__ == "__main__":
+    command.run(main, Args)

@@ -1,0 +1,97 @@
+"""The configuration: what is refused, and how it is said."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scripts.common import config
+from scripts.common.errors import StudyError
+
+ROOT = Path(__file__).parents[3]
+
+
+def read(name: str) -> dict:
+    return yaml.safe_load((ROOT / "config" / name).read_text())
+
+
+@pytest.fixture
+def demo() -> dict:
+    return copy.deepcopy(read("demo.yaml"))
+
+
+@pytest.mark.parametrize("name", ["demo.yaml", "paper.yaml", "real.yaml"])
+def test_every_shipped_study_is_valid(name):
+    assert config.load(read(name)).study == name.removesuffix(".yaml")
+
+
+def test_tiny_preset_changes_only_keys_that_exist():
+    study = config.load(config.merge(read("demo.yaml"), read("presets/tiny.yaml")))
+    assert study.generation.shards == 2
+    assert study.runs["concise"].length_penalty == 0.002
+
+
+def test_schema_file_has_not_drifted():
+    assert (ROOT / "config/schema.json").read_text() == config.schema(), "run `make schema`"
+
+
+def test_paper_values_are_the_papers():
+    study = config.load(read("paper.yaml"))
+    assert (study.sft.learning_rate, study.sft.global_batch, study.sft.max_tokens) == (2e-5, 32, 8192)
+    model = study.reward_models["mix2"].optimisation
+    assert (model.learning_rate, model.global_batch, model.epochs) == (2e-6, 512, 1)
+    dpo = study.runs["iterative"].dpo
+    assert (dpo.beta, dpo.optimisation.learning_rate, dpo.optimisation.epochs) == (0.1, 5e-7, 2)
+    assert study.runs["concise"].length_penalty == 0.001
+    assert study.runs["offline"].dpo.optimisation.epochs == 1
+    assert sum(actor.n for actor in study.samplers["mixed_temperatures"]) == 8
+
+
+def test_run_inherits_shared_dpo_and_changes_single_keys(demo):
+    demo["runs"]["iterative"]["dpo"] = {"beta": 0.3}
+    study = config.load(demo)
+    assert study.runs["iterative"].dpo.beta == 0.3
+    assert study.runs["iterative"].dpo.optimisation == study.runs["concise"].dpo.optimisation
+
+
+def test_rates_without_a_dot_are_numbers(demo):
+    demo["sft"]["learning_rate"] = yaml.safe_load("2e-5")
+    assert config.load(demo).sft.learning_rate == 2e-5
+
+
+REFUSALS = [
+    ("sft.lerning_rate", 1.0, "sft.lerning_rate: unknown key; allowed here: adam_beta2"),
+    ("runs.iterative.lambda", 1.0, "runs.iterative.lambda: unknown key"),
+    ("sft.global_batch", "32", "sft.global_batch: Input should be a valid integer; got '32'"),
+    ("sft.global_batch", 3, "sft: global_batch 3 is no multiple of per_device_batch 2"),
+    ("sft.warmup", 1.5, "sft.warmup: Input should be less than or equal to 1; got 1.5"),
+    ("generation.engine", "sglang", "generation.engine: Input should be 'auto', 'vllm' or 'transformers'; got 'sglang'"),
+    ("reward_models.mix2.mix", "mix3", "reward_models.mix2.mix: 'mix3' is not in data.mixes; defined there: mix1"),
+    ("runs.concise.reward", "ultra", "runs.concise.reward: 'ultra' is not in reward_models"),
+    ("runs.concise.offline", "offline", "runs.concise: an offline run takes no 'reward'"),
+    ("data.mixes.mix1.sources", [], "data.mixes.mix1.sources: List should have at least 1 item"),
+    ("models.base.hub", "a/b", "models.base: give exactly one of 'hub' and 'local'"),
+    ("world", None, "evaluation.judge: 'gold' needs the section 'world'"),
+    ("sft", None, "runs: a run starts from the SFT model"),
+    ("samplers.mixed_temperatures", [{"temperature": 1.0, "n": 1}], "needs at least 2 responses a prompt"),
+    ("study", "My study", "study: String should match pattern"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "message"), REFUSALS, ids=[key for key, _, _ in REFUSALS])
+def test_refusals_name_key_value_and_what_is_allowed(demo, key, value, message):
+    *path, last = key.split(".")
+    section = demo
+    for part in path:
+        section = section[part]
+    section[last] = value
+    with pytest.raises(StudyError) as refused:
+        config.load(demo)
+    assert message in str(refused.value)
+
+
+def test_missing_key_is_named(demo):
+    del demo["models"]["chat_template"]
+    with pytest.raises(StudyError, match=r"models\.chat_template: is required and missing"):
+        config.load(demo)

@@ -1,0 +1,55 @@
+"""Short ways to write raw files and standard pairs, and to find the real data that some tests use."""
+
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from scripts.common import tables
+from scripts.common.provenance import ROOT
+from scripts.common.seeds import short_digest
+from scripts.data import standardise_preferences
+from tests.unit.data import reference
+
+
+@pytest.fixture
+def hh_file():
+    """A file of HH-RLHF as published, which is not part of the project."""
+    shared = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data"))
+    file = shared / "hh_rlhf" / "harmless-base-test.jsonl.gz"
+    if not file.is_file():
+        pytest.skip(f"needs {file}; set SHARED_DATA to the folder that holds hh_rlhf/")
+    return file
+
+
+def standardise(folder, source, rows):
+    """Standard pairs made of raw rows, and what the command counted."""
+    raw, output = folder / "raw.parquet", folder / "standard.parquet"
+    pq.write_table(pa.Table.from_pylist(rows, schema=reference.LAYOUTS[source]), raw)
+    facts = standardise_preferences.main(standardise_preferences.Args(raw, source, output))
+    return tables.read_table(output, tables.STANDARD).to_pylist(), facts
+
+
+def standard_pair(prompt="q", chosen="good", rejected="bad", scores=(None, None), defect=None, source="s"):
+    """A row of standard pairs; a prompt is the user's words, or a list of messages."""
+    messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+    return {
+        "pair_id": short_digest(source, messages, chosen, rejected),
+        "source": source,
+        "prompt_id": short_digest(messages),
+        "prompt": messages,
+        "chosen": chosen,
+        "rejected": rejected,
+        "chosen_score": scores[0],
+        "rejected_score": scores[1],
+        "defect": defect,
+    }
+
+
+def preference_pair(prompt, chosen="good", rejected="bad", source="s"):
+    """A row of preference pairs of some tokens."""
+    row = standard_pair(prompt, chosen, rejected, source=source)
+    del row["defect"]
+    return row | {"prompt_tokens": 1, "chosen_tokens": 2, "rejected_tokens": 3}

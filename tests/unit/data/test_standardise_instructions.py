@@ -1,0 +1,74 @@
+"""Instructions: what SFT may train on, and a count for each reason of what it may not."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from scripts.common import tables
+from scripts.common.errors import StudyError
+from scripts.data.standardise_instructions import Args, main
+
+SHAREGPT = pa.schema([("conversations", pa.list_(pa.struct([("from", pa.string()), ("value", pa.string())])))])
+
+
+def sharegpt(*turns):
+    return {"conversations": [{"from": speaker, "value": said} for speaker, said in turns]}
+
+
+def standardised(folder, *files, names=None):
+    paths = tuple(folder / f"{i}.parquet" for i in range(len(files)))
+    for path, (rows, schema) in zip(paths, files, strict=True):
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
+    output = folder / "instructions.parquet"
+    names = names or tuple(f"set{i}" for i in range(len(files)))
+    facts = main(Args(paths, names, output))
+    return tables.read_table(output, tables.INSTRUCTIONS).to_pylist(), facts
+
+
+GOOD = sharegpt(("system", "be brief"), ("human", "hi"), ("gpt", "hello"), ("human", "bye"), ("gpt", "bye"))
+
+
+def test_each_reason_is_counted(tmp_path):
+    rows = [
+        GOOD,
+        sharegpt(("human", "hi"), ("gpt", " ")),
+        sharegpt(("human", "hi"), ("human", "there"), ("gpt", "hello")),
+        sharegpt(("human", "hi")),
+        sharegpt(("gpt", "hi")),
+        sharegpt(("human", "hi"), ("tool", "hello")),
+        sharegpt(),
+        sharegpt(("human", None), ("gpt", "hello")),
+        {"conversations": None},
+    ]
+    made, facts = standardised(tmp_path, (rows, SHAREGPT))
+    assert facts == {"read": 9, "kept": 1, "empty_round": 1, "null_value": 2, "roles_do_not_alternate": 5}
+    assert [turn["role"] for turn in made[0]["messages"]] == ["system", "user", "assistant", "user", "assistant"]
+    assert made[0]["source"] == "set0"
+
+
+def test_layouts_may_be_mixed_and_order_does_not_matter(tmp_path):
+    messages = [
+        {"messages": [{"content": "q", "role": "user"}, {"content": f"a{i}", "role": "assistant"}]} for i in "12"
+    ]
+    made, _ = standardised(tmp_path, (messages, None), ([GOOD], SHAREGPT))
+    assert [row["source"] for row in made].count("set0") == 2
+    turned, _ = standardised(tmp_path, ([GOOD], SHAREGPT), (messages[::-1], None), names=("set1", "set0"))
+    assert turned == made
+
+
+def test_repeated_conversations_stay_with_identities_of_their_own(tmp_path):
+    made, facts = standardised(tmp_path, ([GOOD, GOOD, GOOD], SHAREGPT))
+    assert facts["kept"] == 3
+    assert len({row["conversation_id"] for row in made}) == 3
+
+
+def test_nothing_usable_and_wrong_layouts_are_errors(tmp_path):
+    with pytest.raises(StudyError, match=r"none of 1 conversations can be used; dropped: .*roles_do_not_alternate"):
+        standardised(tmp_path, ([sharegpt(("human", "hi"))], SHAREGPT))
+    with pytest.raises(
+        StudyError, match=r"sharegpt.sql: there is no column 'conversations'.*messages.sql: .*The file has"
+    ):
+        standardised(tmp_path, ([{"text": "x"}], None))
+    with pytest.raises(StudyError, match="1 files and --names 2 names"):
+        standardised(tmp_path, ([GOOD], SHAREGPT), names=("a", "b"))
+    assert not (tmp_path / "instructions.parquet").exists()

@@ -1,0 +1,242 @@
+"""Each source's SQL against plain Python on random rows, known answers, and files that are not what they should be."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scripts.common.errors import StudyError
+from scripts.data.standardise_preferences import Args, main
+from tests.unit.data import reference
+from tests.unit.data.conftest import standardise
+
+words = st.none() | st.sampled_from(["", " ", "a", "b ", " A", "a\n\nb", 'it\'s "so"', "\n\nHuman: x", "é\u00a0"])
+dialogues = st.none() | st.lists(
+    st.sampled_from(
+        ["\n\nHuman:", "\n\nAssistant:", "\n\nHuman: a", "\n\nAssistant: b", " c", "\n", "\n\nAssistant: "]
+    ),
+    max_size=5,
+).map("".join)
+labels = st.none() | st.sampled_from([0, 1, 2])
+flags = st.none() | st.booleans()
+scores = st.none() | st.sampled_from([1.0, 2.5, 4.25, float("nan"), float("inf")])
+ratings = st.none() | st.integers(0, 4)
+turns = st.fixed_dictionaries({"from": st.sampled_from(["user", "assistant", "system", None]), "value": words})
+ROWS = {
+    "hh_rlhf": st.fixed_dictionaries({"chosen": dialogues, "rejected": dialogues}),
+    "ultrafeedback": st.fixed_dictionaries(
+        {
+            "source": words,
+            "instruction": words,
+            "completions": st.none()
+            | st.lists(
+                st.fixed_dictionaries({"model": words, "response": words, "fine-grained_score": scores}), max_size=4
+            ),
+        }
+    ),
+    "helpsteer": st.fixed_dictionaries(
+        {"prompt": words, "response": words, "helpfulness": ratings, "correctness": ratings}
+    ),
+    "pku_saferlhf": st.fixed_dictionaries(
+        {
+            "prompt": words,
+            "response_0": words,
+            "response_1": words,
+            "is_response_0_safe": flags,
+            "is_response_1_safe": flags,
+            "better_response_id": labels,
+            "safer_response_id": labels,
+        }
+    ),
+    "ultrainteract": st.fixed_dictionaries(
+        {"trajectory": st.none() | st.lists(turns, max_size=4), "chosen": words, "rejected": words}
+    ),
+    "nectar": st.fixed_dictionaries(
+        {
+            "prompt": dialogues,
+            "answers": st.none()
+            | st.lists(
+                st.fixed_dictionaries(
+                    {"answer": words, "model": words, "rank": st.none() | st.sampled_from([1.0, 2.0, 3.0])}
+                ),
+                max_size=3,
+            ),
+        }
+    ),
+}
+
+
+def comparable(pairs):
+    """Pairs without identities, in an order that ignores theirs; a pair that can't be read counts by its defect."""
+    kept = []
+    for made in pairs:
+        if isinstance(made, dict):
+            made = {k: v for k, v in made.items() if k not in ("pair_id", "prompt_id", "source")}
+        kept.append(repr(made))
+    return sorted(kept)
+
+
+def defect_alone(pairs):
+    """Where texts are missing or can't be told apart, only the reason is promised."""
+    silent = ("null_value", "unparsable")
+    return [p["defect"] if isinstance(p, dict) and p["defect"] in silent else p for p in pairs]
+
+
+@pytest.mark.parametrize("source", reference.ADAPTERS)
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_adapter_agrees_with_plain_python(source, data):
+    rows = data.draw(st.lists(ROWS[source], max_size=8))
+    expected = list(reference.ADAPTERS[source](rows))
+    with TemporaryDirectory() as folder:
+        pairs, facts = standardise(Path(folder), source, rows)
+    assert comparable(defect_alone(pairs)) == comparable(defect_alone(expected))
+    assert facts == {"rows": len(rows), "pairs": len(expected)}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.text(st.characters(blacklist_categories=["Cs"])).map(lambda t: t.strip(reference.MESSAGE_SPACE)),
+        min_size=1,
+        max_size=4,
+    ).filter(lambda said: len(said) % 2 and all(said) and not any("\n\n" in text for text in said)),
+    st.sampled_from(["good", "fine"]),
+)
+def test_dialogues_survive_rendering_and_parsing(said, answer):
+    speakers = ["Human", "Assistant"] * len(said)
+    context = "".join(f"\n\n{speaker}: {text}" for speaker, text in zip(speakers, said, strict=False))
+    rows = [{"chosen": f"{context}\n\nAssistant: {answer}", "rejected": f"{context}\n\nAssistant: bad"}]
+    with TemporaryDirectory() as folder:
+        ((made,), _) = standardise(Path(folder), "hh_rlhf", rows)
+    assert [turn["content"] for turn in made["prompt"]] == said
+    assert [turn["role"] for turn in made["prompt"]] == (["user", "assistant"] * len(said))[: len(said)]
+    assert (made["chosen"], made["rejected"], made["defect"]) == (answer, "bad", None)
+
+
+def test_all_comparisons_of_four_completions(tmp_path):
+    completions = [
+        {"model": "m", "response": r, "fine-grained_score": s}
+        for r, s in zip("abcd", (1.0, 4.5, 3.0, 3.0), strict=True)
+    ]
+    pairs, _ = standardise(tmp_path, "ultrafeedback", [{"source": "x", "instruction": "q", "completions": completions}])
+    ordered = {(p["chosen"], p["rejected"]): p["defect"] for p in pairs}
+    assert ordered == {
+        ("b", "a"): None,
+        ("c", "a"): None,
+        ("d", "a"): None,
+        ("b", "c"): None,
+        ("b", "d"): None,
+        ("c", "d"): "equal_score",
+    }
+
+
+@pytest.mark.parametrize(
+    ("safe", "better", "safer", "chosen", "defect"),
+    [
+        ((True, True), 1, 0, "one", None),  # both safe: helpfulness
+        ((False, False), 1, 0, "zero", None),  # both unsafe: safety
+        ((True, False), 1, 0, "zero", None),  # one safe: safety, whatever is more helpful
+        ((True, False), 0, 1, "one", "contradicted_label"),
+        ((False, True), 0, 0, "zero", "contradicted_label"),
+    ],
+)
+def test_safety_before_helpfulness(tmp_path, safe, better, safer, chosen, defect):
+    row = {
+        "prompt": "q",
+        "response_0": "zero",
+        "response_1": "one",
+        "is_response_0_safe": safe[0],
+        "is_response_1_safe": safe[1],
+        "better_response_id": better,
+        "safer_response_id": safer,
+    }
+    ((made,), _) = standardise(tmp_path, "pku_saferlhf", [row])
+    assert (made["chosen"], made["defect"]) == (chosen, defect)
+
+
+def test_identity_is_of_the_content(tmp_path):
+    rows = [
+        {"trajectory": [{"from": "user", "value": value}], "chosen": chosen, "rejected": rejected}
+        for value, chosen, rejected in [
+            ("q", "a", "b"),
+            ("q", "b", "a"),
+            ("q", 'a","b', ""),
+            ("q", "a", '","b'),
+            ("p", "a", "b"),
+        ]
+    ]
+    pairs, _ = standardise(tmp_path, "ultrainteract", rows)
+    assert len({p["pair_id"] for p in pairs}) == 5
+    assert len({p["prompt_id"] for p in pairs}) == 2
+    assert all(len(p["pair_id"]) == 16 and p["source"] == "ultrainteract" for p in pairs)
+    assert standardise(tmp_path, "ultrainteract", rows[::-1])[0] == pairs  # the order of the file does not matter
+    assert [p["pair_id"] for p in pairs] == sorted(p["pair_id"] for p in pairs)
+
+
+def test_unknown_source_names_those_there_are(tmp_path):
+    with pytest.raises(StudyError, match=r"--source shp_2: .*hh_rlhf, nectar, pku_saferlhf"):
+        main(Args(tmp_path / "raw.parquet", "shp_2", tmp_path / "out.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("source", "rows", "complaint"),
+    [
+        ("hh_rlhf", [{"chosen": "x", "rejectd": "y"}], r"no column 'rejected' \(VARCHAR\).*rejectd \(VARCHAR\)"),
+        ("hh_rlhf", [{"chosen": 1, "rejected": "y"}], "'chosen' is BIGINT, expected VARCHAR"),
+        (
+            "ultrafeedback",
+            [{"instruction": "q", "completions": [{"response": "x", "overall_score": 1.0}]}],
+            r"no field 'completions\[\].fine-grained_score'",
+        ),
+    ],
+)
+def test_another_layout_is_refused_by_name(tmp_path, source, rows, complaint):
+    raw, output = tmp_path / "raw.parquet", tmp_path / "out.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), raw)
+    with pytest.raises(StudyError, match=complaint) as error:
+        main(Args(raw, source, output))
+    assert str(raw) in str(error.value)
+    assert f"sources/{source}.sql" in str(error.value)
+    assert not output.exists()
+
+
+def test_more_columns_and_other_widths_of_numbers_are_welcome(tmp_path):
+    kinds = {
+        "extra": pa.bool_(),
+        "correctness": pa.int8(),
+        "helpfulness": pa.float32(),
+        "response": pa.large_string(),
+        "prompt": pa.string(),
+    }
+    schema = pa.schema(list(kinds.items()))
+    rows = [
+        {"extra": True, "correctness": 4, "helpfulness": h, "response": r, "prompt": "p"}
+        for h, r in ((4, "a"), (1, "b"))
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), tmp_path / "raw.parquet")
+    assert main(Args(tmp_path / "raw.parquet", "helpsteer", tmp_path / "out.parquet")) == {"rows": 2, "pairs": 1}
+
+
+def test_a_raw_file_cut_short_is_named(tmp_path):
+    raw = tmp_path / "raw.parquet"
+    pq.write_table(pa.table({"chosen": ["x"] * 1000, "rejected": ["y"] * 1000}), raw)
+    raw.write_bytes(raw.read_bytes()[:-20])
+    with pytest.raises(StudyError, match=str(raw)):
+        main(Args(raw, "hh_rlhf", tmp_path / "out.parquet"))
+
+
+def test_real_dialogues(tmp_path, hh_file):
+    import gzip
+    import json
+
+    with gzip.open(hh_file, "rt") as lines:
+        rows = [json.loads(line) for line in lines]
+    pairs, facts = standardise(tmp_path, "hh_rlhf", rows)
+    assert facts == {"rows": 2312, "pairs": 2312}
+    assert comparable(defect_alone(pairs)) == comparable(defect_alone(reference.hh_rlhf(rows)))
+    assert sum(p["defect"] is None for p in pairs) > 2250

@@ -1,0 +1,286 @@
+"""A small finished study with a known truth: what the other stages write, in their contracts, and the report of it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from scripts.common import tables
+from scripts.report import (
+    build_page,
+    plot_iterations,
+    plot_length_bias,
+    plot_training,
+    tabulate_held_out,
+    tabulate_policies,
+    tabulate_reward_models,
+)
+
+TEST, VALIDATION = 80, 20
+SHIFTS = {  # policy -> (mean gold above the SFT policy, mean characters, log ratio)
+    "sft": (0.0, 80, 0.0),
+    "iterative-iter1": (0.4, 84, 0.2),
+    "iterative-iter2": (0.7, 92, 0.6),
+    "iterative-iter3": (0.9, 99, 1.4),
+    "concise-iter1": (0.4, 71, 0.2),
+    "concise-iter2": (0.9, 60, 0.7),
+    "offline-iter1": (0.5, 90, 0.4),
+}
+BEST = {"iterative": 3, "concise": 2}
+
+
+@dataclass(frozen=True)
+class Study:
+    folder: Path
+
+    @property
+    def tables(self) -> Path:
+        return self.folder / "tables"
+
+    @property
+    def figures(self) -> Path:
+        return self.folder / "figures"
+
+    @property
+    def page(self) -> Path:
+        return self.folder / "report/index.html"
+
+
+def write_measures(path: Path, policy: str, seed: int = 0, gold: bool = True) -> None:
+    """Answers to the same prompts; every prompt's gold reward is that of the SFT policy plus the policy's shift."""
+    shift, characters, log_ratio = SHIFTS[policy]
+    prompts = np.random.default_rng(seed)
+    own = np.random.default_rng([seed, *policy.encode()])
+    n = TEST + VALIDATION
+    score = prompts.normal(1.7, 1.0, n) + shift + (own.normal(0, 0.3, n) if policy != "sft" else 0)
+    rows = [
+        {"prompt_id": f"p{i:03}", "response": "fox belongs to animals ." * 3, "characters": int(characters + i % 7)}
+        | {"tokens": 20, "finished": i % 40 != 1, "reward": float(score[i] * 2)}
+        | {"split": "test" if i < TEST else "validation"}
+        | {"gold": float(score[i]) if gold else None, "log_ratio": float(log_ratio * (0.5 + i % 2))}
+        for i in range(n)
+    ]
+    schema = tables.MEASURES.columns.append(pa.field("split", pa.string()))
+    tables.write_table(pa.Table.from_pylist(rows, schema=schema), path, tables.MEASURES)
+
+
+def write_selection(folder: Path, iteration: int) -> None:
+    folder.mkdir(parents=True)
+    (folder / "selection.json").write_text(json.dumps({"best_iteration": iteration, "candidates": []}))
+
+
+def write_bench(path: Path, right: dict[str, tuple[int, int]]) -> None:
+    """RewardBench scores with `right` of `all` pairs right in each subset."""
+    rows = [
+        {"id": str(i), "subset": subset, "chosen_reward": 1.0 if i < hits else -1.0, "rejected_reward": 0.0}
+        for subset, (hits, n) in right.items()
+        for i in range(n)
+    ]
+    tables.write_table(rows, path, tables.BENCH_SCORES)
+
+
+def write_held_out(path: Path, right: dict[str, tuple[int, int]]) -> None:
+    rows = [
+        {"pair_id": f"{source}{i}", "source": source, "chosen_reward": 2.0 * (i < hits) - 1, "rejected_reward": 0.0}
+        for source, (hits, n) in right.items()
+        for i in range(n)
+    ]
+    tables.write_table(rows, path, tables.HELD_OUT_SCORES)
+
+
+def write_rollouts(folder: Path, slopes: dict[str, float], prompts: int = 40, n: int = 8) -> None:
+    """Responses of growing length; a model's reward is slope x length (in units of 10 characters) plus noise.
+
+    Prompt 0 has responses of one length only.
+    """
+    responses, rewards = [], {model: [] for model in slopes}
+    noise = np.random.default_rng(3)
+    for i in range(prompts):
+        for k in range(n):
+            length = 20 + i if i == 0 else 20 + i + 10 * k
+            key = {"prompt_id": f"b{i:03}", "actor": 0, "k": k}
+            message = [{"role": "user", "content": "what is a fox ?"}]
+            responses.append(
+                {**key, "prompt": message, "temperature": 1.0, "seed": k, "response": "x" * length, "tokens": 9}
+                | {"finished": True}
+            )
+            for model, slope in slopes.items():
+                rewards[model].append({**key, "reward": slope * k + float(noise.normal(0, 3))})
+    half = len(responses) // 2
+    for shard, part in enumerate((slice(None, half), slice(half, None))):
+        tables.write_table(responses[part], folder / f"responses/{shard}.parquet", tables.RESPONSES)
+        for model, rows in rewards.items():
+            tables.write_table(rows[part], folder / f"rewards/{model}/{shard}.parquet", tables.REWARDS)
+
+
+def write_log(folder: Path, steps: int, floor: float) -> None:
+    folder.mkdir(parents=True)
+    noise = np.random.default_rng(steps)
+    rows = [
+        {"step": s, "loss": floor + 0.5 * float(np.exp(-s / 40)) + float(noise.normal(0, 0.04))}
+        | {"grad_norm": 3.0 + float(noise.normal(0, 0.3))}
+        | {"learning_rate": 5e-4 * (1 + float(np.cos(np.pi * s / steps))) / 2}
+        for s in range(1, steps + 1)
+    ]
+    rows.append({"step": steps, "train_runtime": 3.0, "train_loss": 0.3})
+    (folder / "training_log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def write_pairs(path: Path, n: int = 12) -> None:
+    rows = [
+        {"prompt_id": f"q{i:03}", "prompt": [{"role": "user", "content": f"what is <b>thing {i}</b> & why ?"}]}
+        | {"chosen": "fox belongs to animals . usually found inside the forest .", "rejected": "fox belongs to tools ."}
+        | {"chosen_reward": 2.5, "rejected_reward": -0.75, "margin": 3.25}
+        for i in range(n)
+    ]
+    tables.write_table(rows, path, tables.ONLINE_PAIRS)
+    manifest(path, "scripts.online.select_pairs", 2.0, {"prompts": 15, "pairs": n, "dropped_same_text": 3})
+
+
+def manifest(artifact: Path, module: str, seconds: float, facts: dict) -> None:
+    content = {
+        "code": {"module": module, "digest": "0123456789abcdef"},
+        "arguments": {"output": str(artifact)},
+        "started": "2026-01-01T00:00:00+0000",
+        "seconds": seconds,
+        "facts": facts,
+        "versions": {"python": "3.11.2"},
+        "machine": {"cpus": 2, "gpus": []},
+    }
+    artifact.with_name(artifact.name + ".manifest.json").write_text(json.dumps(content))
+
+
+def write_study(folder: Path, seed: int = 0) -> Study:
+    """All that the report reads, then all that it makes."""
+    study = Study(folder)
+    for policy in SHIFTS:
+        write_measures(folder / f"evaluation/measures/{policy}.parquet", policy, seed)
+    for run, iteration in BEST.items():
+        write_selection(folder / f"runs/{run}/best", iteration)
+    subsets = ("alpacaeval-easy", "llmbar-natural", "refusals-dangerous", "hep-python")
+    weak = {subset: (hits, 50) for subset, hits in zip(subsets, (46, 40, 22, 25), strict=True)}
+    strong = {subset: (hits, 50) for subset, hits in zip(subsets, (47, 41, 49, 46), strict=True)}
+    for model, right in (("mix1", weak), ("mix2", strong)):
+        write_bench(folder / f"evaluation/reward_bench/{model}.parquet", right)
+        write_log(folder / f"models/reward/{model}", 300 if model == "mix1" else 500, 0.2)
+    write_held_out(folder / "evaluation/held_out/mix1.parquet", {"hh_rlhf": (30, 40), "ultrafeedback": (35, 40)})
+    write_held_out(folder / "evaluation/held_out/mix2.parquet", {"hh_rlhf": (32, 40), "ultrainteract": (20, 20)})
+    write_rollouts(folder / "rollouts/sft/length_bias/length_bias", {"mix1": 1.0, "mix2": 0.3})
+    for run in ("iterative", "concise"):
+        for t in (1, 2):
+            write_pairs(folder / f"runs/{run}/iter{t}/pairs.parquet")
+    study.tables.mkdir(parents=True)
+    (study.tables / "table5_preference_data.csv").write_text(
+        "source,prompts,prompt_tokens,chosen_tokens,rejected_tokens,completion,annotator,pairs\n"
+        "hh_rlhf,2900,6.1,14.25,13.5,LLM,Human,2900\nultrafeedback,600,6.0,15.5,12.0,LLM,GPT-4,2100\n"
+        "nectar,900,6.2,15.0,17.5,LLM,GPT-4,1800\n"
+    )
+    (study.tables / "filter_report.csv").write_text(
+        "source,reason,pairs,percent\nhh_rlhf,kept,2900,96.67\nhh_rlhf,empty_round,60,2.0\nhh_rlhf,duplicate,40,1.33\n"
+        "ultrafeedback,kept,2100,87.5\nultrafeedback,small_margin,300,12.5\nnectar,kept,1800,100.0\n"
+    )
+    generation = folder / "rollouts/sft/mixed/iter1/responses/0.parquet"
+    generation.parent.mkdir(parents=True)
+    facts = {"engine": "vllm", "engine_version": "0.32.0", "responses": 4800, "tokens": 91234}
+    manifest(generation, "scripts.online.generate_responses", 65.0, facts)
+    report(study)
+    return study
+
+
+def report(study: Study) -> None:
+    """Every command of the stage, as the rules call them."""
+    folder, tables_, figures = study.folder, study.tables, study.figures
+    models = {"models": ("mix1", "mix2"), "mixes": ("mix1", "mix2"), "types": ("BT", "BT")}
+    tabulate_reward_models.main(
+        tabulate_reward_models.Args(
+            **models,
+            scores=tuple(folder / f"evaluation/reward_bench/{m}.parquet" for m in models["models"]),
+            table=tables_ / "table1_reward_models.csv",
+            differences=tables_ / "table1_differences.csv",
+        )
+    )
+    tabulate_held_out.main(
+        tabulate_held_out.Args(
+            models["models"],
+            tuple(folder / f"evaluation/held_out/{m}.parquet" for m in models["models"]),
+            tables_ / "reward_models_held_out.csv",
+        )
+    )
+    tabulate_policies.main(policies_args(study))
+    rollouts = folder / "rollouts/sft/length_bias/length_bias"
+    plot_length_bias.main(
+        plot_length_bias.Args(
+            responses=tuple(rollouts / f"responses/{s}.parquet" for s in (0, 1)),
+            **models,
+            rewards=tuple(rollouts / f"rewards/{m}/{s}.parquet" for m in models["models"] for s in (0, 1)),
+            table=tables_ / "figure3_length_bias.csv",
+            figure=figures / "figure3_length_bias.svg",
+        )
+    )
+    plot_iterations.main(
+        plot_iterations.Args(tables_ / "table2_policies.csv", figures / "figure8_iterations.svg"),
+    )
+    plot_training.main(
+        plot_training.Args(
+            models["models"],
+            tuple(folder / f"models/reward/{m}" for m in models["models"]),
+            figures / "figure6_7_training.svg",
+        )
+    )
+    build_page.main(page_args(study))
+
+
+def policies_args(study: Study, **changes) -> tabulate_policies.Args:
+    values = {
+        "policies": tuple(SHIFTS),
+        "measures": tuple(study.folder / f"evaluation/measures/{policy}.parquet" for policy in SHIFTS),
+        "runs": ("iterative", "concise", "offline"),
+        "reward_models": ("mix2", "mix2", "none"),
+        "length_penalties": (0.0, 0.002, 0.0),
+        "best": tuple(study.folder / f"runs/{run}/best" for run in BEST),
+        "table2": study.tables / "table2_policies.csv",
+        "table4": study.tables / "table4_length_penalty.csv",
+        "differences": study.tables / "table2_differences.csv",
+        "judge": "gold",
+    }
+    return tabulate_policies.Args(**values | changes)
+
+
+def page_args(study: Study, **changes) -> build_page.Args:
+    tables_, figures = study.tables, study.figures
+    values = {
+        "study": "demo",
+        "folder": study.folder,
+        "table5": tables_ / "table5_preference_data.csv",
+        "filter_report": tables_ / "filter_report.csv",
+        "output": study.page,
+        "judge": "gold",
+        "table1": tables_ / "table1_reward_models.csv",
+        "table1_differences": tables_ / "table1_differences.csv",
+        "held_out": tables_ / "reward_models_held_out.csv",
+        "figure3": figures / "figure3_length_bias.svg",
+        "figure3_table": tables_ / "figure3_length_bias.csv",
+        "figure6_7": figures / "figure6_7_training.svg",
+        "table2": tables_ / "table2_policies.csv",
+        "table4": tables_ / "table4_length_penalty.csv",
+        "table2_differences": tables_ / "table2_differences.csv",
+        "figure8": figures / "figure8_iterations.svg",
+        "pairs": tuple(study.folder / f"runs/{r}/iter{t}/pairs.parquet" for r in BEST for t in (1, 2)),
+    }
+    return build_page.Args(**values | changes)
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory) -> Study:
+    return write_study(tmp_path_factory.mktemp("report") / "demo")
+
+
+@pytest.fixture(scope="session")
+def table(study):
+    """A table of the study as a list of rows."""
+    import polars as pl
+
+    return lambda name: pl.read_csv(study.tables / name).to_dicts()

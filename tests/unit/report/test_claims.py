@@ -1,0 +1,157 @@
+import polars as pl
+import pytest
+
+from scripts.common.errors import StudyError
+from scripts.report import findings
+from scripts.report.claims import (
+    Evidence,
+    across_seeds,
+    gather,
+    length_bias_findings,
+    policy_findings,
+    reward_model_findings,
+)
+from scripts.report.findings import sources
+
+from .conftest import write_study
+
+
+def evidence(value: float, low: float | None, high: float | None) -> Evidence:
+    return Evidence("a finding", "Section 1", "a quantity", value, low, high)
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "verdict"),
+    [
+        (0.5, 0.1, 0.9, "holds"),
+        (0.5, -0.1, 1.1, "within noise"),
+        (0.5, 0.0, 1.0, "within noise"),
+        (0.5, None, None, "within noise"),
+        (0.0, 0.0, 0.0, "does not appear"),
+        (-0.2, -0.5, 0.1, "does not appear"),
+    ],
+)
+def test_verdict_of_one_study(value, low, high, verdict):
+    assert evidence(value, low, high).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [
+        ([0.1, 0.2, 0.3], "holds in 3 of 3 seeds"),
+        ([0.4, -0.1, 0.3], "on average; in 2 of 3 seeds"),
+        ([0.1, -0.4, 0.1], "does not appear; in 2 of 3 seeds"),
+        ([-0.1, -0.2, 0.0], "does not appear; in 0 of 3 seeds"),
+        ([0.1], "holds in 1 of 1 seeds"),
+    ],
+)
+def test_verdict_over_seeds(values, verdict):
+    assert across_seeds(values)[2] == verdict
+
+
+def test_mean_and_standard_deviation_over_seeds():
+    mean, sd, _ = across_seeds([1.0, 2.0, 6.0])
+    assert (mean, sd) == pytest.approx((3.0, 7**0.5))
+    assert across_seeds([1.0])[1] != across_seeds([1.0])[1]  # nan: one seed has no spread
+
+
+def test_mix2_against_mix1_in_the_two_sections():
+    row = {"model": "mix2", "minus": "mix1", "difference": 0.3, "low": 0.1, "high": 0.5, "n": 50}
+    rows = [{**row, "section": section} for section in ("Chat", "Safety", "Reasoning")]
+    rows.append({**row, "section": "Safety", "model": "mix1", "minus": "mix2", "difference": -0.3})
+    found = list(reward_model_findings(pl.DataFrame(rows)))
+    assert [(item.quantity, item.value) for item in found] == [
+        ("accuracy on Safety, mix2 - mix1", 0.3),
+        ("accuracy on Reasoning, mix2 - mix1", 0.3),
+    ]
+
+
+def test_length_bias_of_each_model():
+    rows = [{"model": "mix1", "correlation": 0.2, "low": 0.1, "high": 0.3}]
+    rows.append({"model": "mix2", "correlation": -0.05, "low": -0.2, "high": 0.1})
+    assert [item.verdict for item in length_bias_findings(pl.DataFrame(rows))] == ["holds", "does not appear"]
+
+
+def hand_made(values: dict[str, tuple[float, str, bool]]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Table 2 and all differences of one measure, `reward`, from policy -> (value, method, chosen)."""
+    policies = [
+        {"policy": policy, "run": policy.split("-")[0], "method": method, "chosen": chosen}
+        for policy, (_, method, chosen) in values.items()
+    ]
+    differences = [
+        {"policy": a, "minus": b, "measure": "reward", "difference": values[a][0] - values[b][0]}
+        | {"low": values[a][0] - values[b][0] - 0.1, "high": values[a][0] - values[b][0] + 0.1}
+        for a in values
+        for b in values
+        if a != b
+    ]
+    return pl.DataFrame(policies), pl.DataFrame(differences)
+
+
+def test_rise_over_iterations_is_judged_by_its_smallest_step():
+    tables = hand_made(
+        {
+            "sft": (1.0, "SFT", True),
+            "plain-iter1": (1.5, "iterative DPO", False),
+            "plain-iter2": (1.55, "iterative DPO", False),
+            "plain-iter3": (2.5, "iterative DPO", True),
+        }
+    )
+    (found,) = policy_findings(*tables)
+    assert (found.quantity, found.detail, found.verdict) == (
+        "smallest step in reward",
+        "plain-iter1 to plain-iter2",
+        "within noise",
+    )
+    assert found.value == pytest.approx(0.05)
+
+
+def test_a_fall_in_one_iteration_does_not_count_as_rising():
+    tables = hand_made(
+        {
+            "sft": (1.0, "SFT", True),
+            "plain-iter1": (3.0, "iterative DPO", True),
+            "plain-iter2": (2.0, "iterative DPO", False),
+        }
+    )
+    assert [item.verdict for item in policy_findings(*tables)] == ["does not appear"]
+
+
+def test_findings_of_the_study(study):
+    found = {(item.finding, item.quantity): item for item in gather(sources(study.folder))}
+    assert found["Offline DPO is above SFT in gold reward", "gold reward, offline DPO - SFT"].verdict == "holds"
+    shorter = found[
+        "The length penalty makes answers shorter", "characters, iterative DPO - iterative DPO, length penalty"
+    ]
+    assert shorter.value == pytest.approx(99 - 60)
+    assert len(found) == 15
+
+
+@pytest.fixture(scope="module")
+def second_seed(tmp_path_factory):
+    return write_study(tmp_path_factory.mktemp("second") / "demo_seed2", seed=1)
+
+
+def test_findings_over_seeds(study, second_seed, tmp_path):
+    output, markdown = tmp_path / "findings.csv", tmp_path / "findings.md"
+    facts = findings.main(findings.Args((study.folder, second_seed.folder), output, markdown))
+    rows = {row["quantity"]: row for row in pl.read_csv(output).to_dicts()}
+    row = rows["gold reward, iterative DPO - offline DPO"]
+    assert facts == {"findings": 15, "studies": 2}
+    assert row["mean"] == pytest.approx((row["demo"] + row["demo_seed2"]) / 2, abs=1e-6)
+    assert row["verdict"] == "holds in 2 of 2 seeds"
+    lines = [line for line in markdown.read_text().splitlines() if line.startswith("|")]
+    assert len(lines) == 2 + 15
+    assert len({line.count("|") for line in lines}) == 1
+
+
+def test_studies_must_be_finished(tmp_path):
+    (tmp_path / "demo_seed9").mkdir()
+    with pytest.raises(StudyError, match=r"table1_differences\.csv: there is no such file; build the study first"):
+        sources(tmp_path / "demo_seed9")
+
+
+def test_studies_must_have_the_same_findings(study):
+    found = gather(sources(study.folder))
+    with pytest.raises(StudyError, match="study 'b' has no 'accuracy on Safety"):
+        findings.compare({"a": found, "b": found[1:]})

@@ -1,0 +1,225 @@
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from scripts.common.errors import StudyError
+from scripts.report import build_page, page_facts, page_tables
+from scripts.report.csv_tables import read_csv, write_csv
+from scripts.report.paper import PAPER
+from scripts.report.summarise import summary
+
+from .conftest import page_args
+
+VOID = {"meta", "br", "img", "link", "hr", "input"}
+
+
+class Outline(HTMLParser):
+    """Ids, headings, addresses and unclosed elements of a page."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.ids, self.open, self.addresses, self.words = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        named = dict(attributes)
+        self.ids += [named["id"]] if "id" in named else []
+        self.addresses += [named[key] for key in ("src", "href", "xlink:href") if key in named]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def page(study) -> str:
+    return study.page.read_text()
+
+
+@pytest.fixture(scope="module")
+def outline(page) -> Outline:
+    return Outline(page)
+
+
+def test_the_page_asks_for_nothing_outside(page, outline):
+    assert all(address.startswith(("#", "data:")) for address in outline.addresses)
+    assert not re.search(r"url\((?!#)|@import|<script|<link|<iframe", page)
+    assert "default-src 'none'" in page
+
+
+def test_elements_close_and_ids_are_unique(outline):
+    assert outline.open == []
+    assert len(outline.ids) == len(set(outline.ids))
+    assert {address[1:] for address in outline.addresses if address.startswith("#")} <= set(outline.ids)
+
+
+def test_all_tables_and_figures_are_there(outline):
+    names = "table1 table2 table4 table5 filters held-out figure3 length-bias figure8 figure6-7 pairs"
+    exhibits = names.split()
+    assert {f"exhibit-{name}" for name in exhibits} <= set(outline.ids)
+
+
+def test_numbers_reach_the_page(page, table):
+    row = next(row for row in table("table2_policies.csv") if row["policy"] == "iterative-iter3")
+    assert f'{row["gold"]:.2f}<span class="ci">{row["gold_low"]:.2f} to {row["gold_high"]:.2f}</span>' in page
+    assert "31.3" in page  # the paper's LC win rate of iterative DPO
+    assert "4,800 responses (91,234 tokens) by vllm 0.32.0" in page
+
+
+def test_what_does_not_appear_is_said(outline):
+    words = " ".join(outline.words)
+    assert "does not appear" in words
+    assert "The length penalty does not lower the length-controlled win rate" in words
+
+
+def test_text_of_the_data_is_escaped(page):
+    assert "what is &lt;b&gt;thing" in page
+    assert "<b>thing" not in page
+
+
+def test_a_study_without_evaluation_has_a_smaller_page(study, tmp_path):
+    evaluation = "table1 table1_differences figure3 figure3_table table2 table4 table2_differences figure8"
+    nothing = dict.fromkeys(evaluation.split())
+    args = page_args(study, **nothing, pairs=(), output=tmp_path / "index.html")
+    facts = build_page.main(args)
+    outline = Outline(args.output.read_text())
+    assert facts["findings"] == 0
+    assert {"exhibit-held-out", "exhibit-table5", "exhibit-figure6-7"} <= set(outline.ids)
+    assert not {"findings", "policies", "exhibit-table1", "pairs-learnt"} & set(outline.ids)
+
+
+def test_the_sample_is_drawn_by_the_seed(study):
+    paths = page_args(study).pairs
+    first, again = build_page.sample_pairs(paths, 1), build_page.sample_pairs(paths, 1)
+    assert first == again
+    assert (first["run"], first["iteration"], len(first["pairs"])) == ("iterative", "iter2", build_page.SAMPLE)
+    assert first["pairs"] != build_page.sample_pairs(paths, 2)["pairs"]
+
+
+def test_time_by_step_counts_each_job_once(study, tmp_path):
+    manifests = page_facts.jobs(study.folder)
+    assert len(manifests) == 5  # four tables of pairs, one shard
+    rows = page_facts.time_by_step(manifests)
+    assert [(row["step"], row["jobs"], row["seconds"]) for row in rows] == [
+        ("generate_responses", 1, 65.0),
+        ("select_pairs", 4, 8.0),
+    ]
+
+
+def test_two_outputs_of_a_command_are_one_job(tmp_path):
+    from .conftest import manifest
+
+    for name in ("a", "b"):
+        manifest(tmp_path / name, "scripts.data.mix_preferences", 3.0, {})
+        path = tmp_path / f"{name}.manifest.json"
+        path.write_text(path.read_text().replace(str(tmp_path / name), "same"))
+    (tmp_path / "c.manifest.json").write_text("cut short")
+    assert [manifest["seconds"] for manifest in page_facts.jobs(tmp_path)] == [3.0]
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(12.4, "12 s"), (600, "10 min"), (9000, "2.5 h")])
+def test_durations(seconds, words):
+    assert page_facts.duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("hh_rlhf", "HH-RLHF"),
+        ("pku_saferlhf", "PKU-SafeRLHF-30K"),
+        ("ultrafeedback", "UltraFeedback"),
+        ("code_ultrafeedback", "CodeUltraFeedback"),
+        ("nectar", None),
+    ],
+)
+def test_sources_of_the_paper(source, name):
+    assert page_tables.paper_source(source, PAPER) == name
+
+
+def test_runs_of_the_paper():
+    assert page_tables.paper_run("mix2", 0.002) == "Ours-concise"
+    assert page_tables.paper_run("mix1", 0.0) == "UltraRM-13B"
+    assert page_tables.paper_run("other", 0.0) is None
+
+
+def test_cells():
+    assert page_tables.number(None) == "–"
+    assert page_tables.number(-0.5, "{:+.1f}") == "−0.5"
+    row = {"x": 0.5, "x_low": None, "x_high": None}
+    assert page_tables.interval(row, "x", "{:.0f}", 100) == "50"
+
+
+def test_summary_stars_the_chosen(table):
+    from rich.console import Console
+
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(summary(table("table2_policies.csv")))
+    words = captured.get()
+    assert "…" not in words  # fits into 80 columns
+    assert "iterative-iter3 *" in words
+    assert "iterative-iter2 *" not in words
+    assert "80 test prompts" in words
+
+
+# --- CSV --------------------------------------------------------------------------------------------------------------
+
+
+def test_csv_keeps_values_and_empties(tmp_path):
+    rows = [{"a": "x", "b": 1 / 3, "c": None}, {"a": "y, z", "b": float("nan"), "c": 2}]
+    write_csv(rows, tmp_path / "t.csv", ["a", "b", "c"])
+    assert read_csv(tmp_path / "t.csv", ["a", "c"]).rows() == [("x", 0.333333, None), ("y, z", None, 2)]
+
+
+def test_csv_without_a_column(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(StudyError, match="no column c; the file has a, b"):
+        read_csv(tmp_path / "t.csv", ["a", "c"])
+
+
+def test_csv_that_is_empty(tmp_path):
+    (tmp_path / "t.csv").write_text("")
+    with pytest.raises(StudyError, match="not a CSV table"):
+        read_csv(tmp_path / "t.csv", ["a"])
+
+
+# --- as commands ------------------------------------------------------------------------------------------------------
+
+
+def run(module: str, *words: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", f"scripts.report.{module}", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_the_command_line_writes_table_and_manifest(study, tmp_path):
+    scores = study.folder / "evaluation/held_out/mix1.parquet"
+    table = tmp_path / "held_out.csv"
+    done = run("tabulate_held_out", "--models", "mix1", "--scores", scores, "--seed", 1, "--table", table)
+    assert done.returncode == 0, done.stderr
+    assert table.exists()
+    assert (tmp_path / "held_out.csv.manifest.json").exists()
+
+
+def test_the_command_line_says_what_is_missing(tmp_path):
+    done = run("plot_iterations", "--table", tmp_path / "none.csv", "--figure", tmp_path / "f.svg")
+    assert done.returncode != 0
+    assert done.stderr.strip() == f"error: --table {tmp_path}/none.csv: there is no such file or folder."
+
+
+def test_the_closing_summary(study):
+    done = run("summarise", "--table", study.tables / "table2_policies.csv", "--page", study.page)
+    assert done.returncode == 0, done.stderr
+    assert f"All tables and figures: {study.page}\n" in done.stdout
+    assert "iterative-iter3" in done.stdout

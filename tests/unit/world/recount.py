@@ -1,0 +1,126 @@
+"""The fate of every raw pair, derived from the published schemas alone: a check on the world's own bookkeeping.
+
+It follows the definitions of the adapters and filters, and shares no code with the world.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any
+
+Row = dict[str, Any]
+Judged = tuple[str | None, list[tuple[str, str]], str, str, float]
+"""Defect seen by the adapter, context, chosen, rejected, margin."""
+
+MAX_TOKENS = 256
+
+
+def fates(source: str, rows: list[Row], minimum_margin: float) -> Counter[str]:
+    found: Counter[str] = Counter()
+    seen = set()
+    for defect, context, chosen, rejected, margin in ADAPTERS[source](rows):
+        key = tuple(" ".join(text.lower().split()) for _, text in [*context, ("", chosen), ("", rejected)])
+        words = [len(text.split()) for text in (*(text for _, text in context), max(chosen, rejected, key=len))]
+        if defect:
+            found[defect] += 1
+        elif not all(text.strip() for text in (*(text for _, text in context), chosen, rejected)):
+            found["empty_round"] += 1
+        elif chosen == rejected:
+            found["same_response"] += 1
+        elif sum(words) > MAX_TOKENS:
+            found["too_long"] += 1
+        elif margin < minimum_margin:
+            found["small_margin"] += 1
+        elif key in seen:
+            found["duplicate"] += 1
+        else:
+            found["kept"] += 1
+            seen.add(key)
+    return found
+
+
+def hh_rlhf(rows: list[Row]) -> Iterator[Judged]:
+    for row in rows:
+        one, other = dialogue(row["chosen"]), dialogue(row["rejected"])
+        defect = None
+        if not all(text.strip() for _, text in one + other):
+            defect = "empty_round"
+        elif not (alternates(one[:-1]) and alternates(other[:-1])):
+            defect = "roles_do_not_alternate"
+        elif one[:-1] != other[:-1]:
+            defect = "contexts_differ"
+        yield defect, one[:-1], one[-1][1], other[-1][1], 1.0
+
+
+def ultrafeedback(rows: list[Row]) -> Iterator[Judged]:
+    for row in rows:
+        scored = [(c["response"], c["fine-grained_score"]) for c in row["completions"]]
+        yield from scored_pairs(row["instruction"], scored)
+
+
+def helpsteer(rows: list[Row]) -> Iterator[Judged]:
+    by_prompt: dict[str, list[tuple[str, float]]] = {}
+    for row in rows:
+        score = (row["helpfulness"] + row["correctness"]) / 2
+        by_prompt.setdefault(row["prompt"], []).append((row["response"], score))
+    for prompt, scored in by_prompt.items():
+        yield from scored_pairs(prompt, scored)
+
+
+def pku_saferlhf(rows: list[Row]) -> Iterator[Judged]:
+    for row in rows:
+        safe = [row["is_response_0_safe"], row["is_response_1_safe"]]
+        winner = row["better_response_id"] if all(safe) else row["safer_response_id"]
+        contradicted = not safe[row["safer_response_id"]] and safe[1 - row["safer_response_id"]]
+        context = [("user", row["prompt"])]
+        chosen, rejected = row[f"response_{winner}"], row[f"response_{1 - winner}"]
+        yield ("contradicted_label" if contradicted else None), context, chosen, rejected, 1.0
+
+
+def ultrainteract(rows: list[Row]) -> Iterator[Judged]:
+    for row in rows:
+        context = [(turn["from"], turn["value"]) for turn in row["trajectory"]]
+        defect = None if alternates(context) else "roles_do_not_alternate"
+        yield defect, context, row["chosen"], row["rejected"], 1.0
+
+
+def nectar(rows: list[Row]) -> Iterator[Judged]:
+    for row in rows:
+        *context, last = dialogue(row["prompt"])
+        assert last == ("assistant", "")
+        ranked = sorted(row["answers"], key=lambda answer: answer["rank"])
+        defect = None if alternates(context) else "roles_do_not_alternate"
+        yield defect, context, ranked[0]["answer"], ranked[-1]["answer"], 1.0
+
+
+ADAPTERS = {
+    "hh_rlhf": hh_rlhf,
+    "ultrafeedback": ultrafeedback,
+    "helpsteer": helpsteer,
+    "pku_saferlhf": pku_saferlhf,
+    "ultrainteract": ultrainteract,
+    "nectar": nectar,
+}
+
+
+def scored_pairs(prompt: str, scored: list[tuple[str, float]]) -> Iterator[Judged]:
+    for one, other in combinations(scored, 2):
+        best, worst = sorted((one, other), key=lambda response: -response[1])
+        margin = best[1] - worst[1]
+        yield ("equal_score" if margin == 0 else None), [("user", prompt)], best[0], worst[0], margin
+
+
+def dialogue(text: str) -> list[tuple[str, str]]:
+    _, *parts = re.split(r"\n\n(Human|Assistant): ", text)
+    roles = {"Human": "user", "Assistant": "assistant"}
+    return [(roles[speaker], said) for speaker, said in zip(parts[::2], parts[1::2], strict=True)]
+
+
+def alternates(context: list[tuple[str, str]]) -> bool:
+    return [role for role, _ in context] == ["user", "assistant"] * (len(context) // 2) + ["user"]
+
+
+def last_questions(source: str, rows: list[Row]) -> list[str]:
+    """Text of the last user message of every pair that nothing is wrong with."""
+    return [context[-1][1] for defect, context, *_ in ADAPTERS[source](rows) if defect is None]

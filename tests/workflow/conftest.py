@@ -1,0 +1,20 @@
+import shutil
+
+import pytest
+
+from tests.workflow.study import Study
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory) -> Study:
+    """The tiny study, run to its end once; tests read it and must not change it."""
+    study = Study(tmp_path_factory.mktemp("study"))
+    study.build()
+    return study
+
+
+@pytest.fixture
+def copy(built, tmp_path) -> Study:
+    """A copy to change, with Snakemake's own records, so that it counts as built."""
+    shutil.copytree(built.folder, tmp_path / "study", symlinks=True, copy_function=shutil.copy2)
+    return Study(tmp_path / "study")

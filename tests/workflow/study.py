@@ -1,0 +1,51 @@
+"""Running Snakemake on a study in a folder of its own, as a user does from the command line."""
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DEMO, TINY = ROOT / "config/demo.yaml", ROOT / "config/presets/tiny.yaml"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A folder with `results/`, and the configuration files it is built from."""
+
+    folder: Path
+    configs: tuple[Path, ...] = (DEMO, TINY)
+    name: str = "tiny"
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results" / self.name
+
+    def snakemake(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        options = [word for word in arguments if word.startswith("-")]
+        targets = [word for word in arguments if not word.startswith("-")]
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+        command += ["--directory", str(self.folder), "--cores", "2", "--scheduler", "greedy", "--show-failed-logs"]
+        command += ["--configfile", *map(str, self.configs), *options, "--", *targets]
+        return subprocess.run(
+            command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+        )
+
+    def build(self, *targets: str) -> None:
+        done = self.snakemake(*targets)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+
+    def planned(self, *targets: str, **environment: str) -> list[tuple[str, str]]:
+        """The (rule, first output) of every job that a dry run lists."""
+        done = self.snakemake("--dry-run", *targets, **environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        jobs = re.findall(r"(?:local)?rule (\w+):\n(?:    input: .*\n)?    output: ([^,\n]+)", done.stdout + done.stderr)
+        return [(rule, output) for rule, output in jobs]
+
+    def with_changes(self, text: str) -> "Study":
+        """The same study with a YAML file laid over it."""
+        overlay = self.folder / f"overlay{len(list(self.folder.glob('overlay*')))}.yaml"
+        overlay.write_text(text)
+        return Study(self.folder, (*self.configs, overlay), self.name)

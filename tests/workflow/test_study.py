@@ -1,0 +1,129 @@
+"""The whole study in its smallest form, and what Snakemake rebuilds after a change."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.workflow.study import Study
+
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("study")]
+
+
+def test_all_targets_exist_and_the_page_is_one_file(built):
+    page = (built.results / "report/index.html").read_text()
+    assert "<svg" in page
+    for table in ("table1_reward_models", "table2_policies", "table4_length_penalty", "table5_preference_data"):
+        assert (built.results / "tables" / f"{table}.csv").stat().st_size > 0
+    for figure in ("figure3_length_bias", "figure8_iterations"):
+        assert (built.results / "figures" / f"{figure}.svg").stat().st_size > 0
+
+
+def test_a_run_without_changes_does_nothing(built):
+    assert built.planned() == []
+
+
+def test_dropped_pairs_are_exactly_the_planted_ones(built):
+    planted = json.loads((built.results / "world/raw/defects.json").read_text())
+    for source, reasons in planted.items():
+        dropped = pl.read_parquet(built.results / f"data/dropped/{source}.parquet")
+        found = dict(dropped["reason"].value_counts().iter_rows())
+        assert found == {reason: n for reason, n in reasons.items() if n}, source
+
+
+def test_every_artifact_has_a_manifest_naming_its_inputs(built):
+    policy = json.loads((built.results / "runs/iterative/iter2/policy/manifest.json").read_text())
+    named = {Path(item["path"]).name for item in policy["inputs"]}
+    assert named == {"pairs.parquet", "policy", "sft"}
+    pairs = json.loads((built.results / "runs/iterative/iter2/pairs.parquet.manifest.json").read_text())
+    assert policy["inputs"][0]["sha256"] == pairs["output"]["sha256"]
+
+
+def test_the_first_dpo_loss_is_ln_2_only_where_policy_is_the_reference(built):
+    def first_loss(run: str, t: int) -> float:
+        log = built.results / f"runs/{run}/iter{t}/policy/training_log.jsonl"
+        return json.loads(log.read_text().splitlines()[0])["loss"]
+
+    assert first_loss("iterative", 1) == pytest.approx(0.693147, abs=1e-5)
+    assert abs(first_loss("iterative", 2) - 0.693147) > 1e-4
+
+
+def test_length_penalty_rebuilds_one_run_and_no_generation_of_iteration_1(built):
+    planned = built.with_changes("runs: {concise: {length_penalty: 0.003}}").planned()
+    outputs = [output.removeprefix("results/tiny/") for _, output in planned]
+    assert "runs/concise/iter1/pairs.parquet" in outputs
+    assert "runs/concise/iter2/policy" in outputs
+    assert not any(output.startswith(("rollouts/sft", "runs/iterative", "runs/offline", "models")) for output in outputs)
+
+
+def test_evaluation_prompts_do_not_retrain(built):
+    planned = built.with_changes("evaluation: {length_bias_responses: 5}").planned()
+    assert {rule for rule, _ in planned} <= {
+        "generate_responses",
+        "score_responses",
+        "plot_length_bias",
+        "build_page",
+    }
+    assert ("generate_responses", "results/tiny/rollouts/sft/length_bias/length_bias/responses/0.parquet") in planned
+
+
+def test_one_artifact_builds_just_what_it_needs(tmp_path):
+    planned = Study(tmp_path).planned("results/tiny/runs/iterative/iter2/pairs.parquet")
+    outputs = [output.removeprefix("results/tiny/") for _, output in planned]
+    assert "runs/iterative/iter1/policy" in outputs
+    assert not any("concise" in o or "offline" in o or "nectar" in o or "reward/mix1" in o for o in outputs)
+    assert not any(o.startswith(("tables", "figures", "report", "evaluation")) for o in outputs)
+    assert "runs/iterative/iter2/policy" not in outputs
+
+
+def test_dry_run_lists_tables_and_figures_and_says_why(tmp_path):
+    done = Study(tmp_path).snakemake("--dry-run")
+    text = done.stdout + done.stderr
+    for name in ("table2_policies.csv", "figure8_iterations.svg", "figure3_length_bias.svg", "index.html"):
+        assert name in text
+    assert "reason: Missing output files" in text
+
+
+def test_iteration_1_is_shared_by_the_runs(built):
+    assert sorted(p.name for p in (built.results / "rollouts/sft/mixed_temperatures").iterdir()) == ["iter1"]
+    facts = [
+        json.loads((built.results / f"runs/{run}/iter1/pairs.parquet.manifest.json").read_text())["inputs"][1]
+        for run in ("iterative", "concise")
+    ]
+    assert facts[0]["sha256"] == facts[1]["sha256"]
+
+
+@pytest.mark.parametrize("shards", [1, 4])
+def test_the_number_of_shards_changes_no_table(built, copy, shards):
+    """Promise 1, with the engine that this machine has."""
+    target = "results/tiny/runs/iterative/iter1/pairs.parquet"
+    changed = copy.with_changes(f"generation: {{shards: {shards}}}")
+    assert ("select_pairs", target) in changed.planned(target)
+    changed.build(target)
+    assert pl.read_parquet(changed.folder / target).equals(pl.read_parquet(built.folder / target))
+    folder = "rollouts/sft/mixed_temperatures/iter1/responses"
+    keys = ["prompt_id", "actor", "k"]
+    before = pl.concat([pl.read_parquet(built.results / folder / f"{i}.parquet") for i in range(2)]).sort(keys)
+    after = pl.concat([pl.read_parquet(changed.results / folder / f"{i}.parquet") for i in range(shards)]).sort(keys)
+    assert after.equals(before)
+
+
+def test_running_again_gives_the_same_tables(built, tmp_path):
+    """The loop anew in another folder, from the same raw data: the same pairs, weights and measures, to the bit."""
+    again = Study(tmp_path)
+    again.build("results/tiny/evaluation/measures/iterative-iter2.parquet")
+    for artifact in ("runs/iterative/iter2/pairs.parquet", "evaluation/measures/iterative-iter2.parquet"):
+        assert pl.read_parquet(again.results / artifact).equals(pl.read_parquet(built.results / artifact)), artifact
+    weights = "runs/iterative/iter2/policy/model.safetensors"
+    assert (again.results / weights).read_bytes() == (built.results / weights).read_bytes()
+
+
+def test_paper_study_dry_run_needs_no_network(tmp_path):
+    paper = Study(tmp_path, (Path(__file__).parents[2] / "config/paper.yaml",), "paper")
+    planned = paper.planned(HF_HUB_OFFLINE="1")
+    count = {rule: sum(1 for r, _ in planned if r == rule) for rule, _ in planned}
+    assert count["train_dpo"] == 7  # three iterations of two online runs, and the offline baseline
+    assert count["generate_responses"] == 8 * (5 + 8 + 1)  # shards x (iterations + evaluated policies + Figure 3)
+    assert count["train_sft"] == 1
+    assert count["train_reward_model"] == 2
