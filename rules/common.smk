@@ -18,7 +18,7 @@ from snakemake.exceptions import WorkflowError
 
 from scripts.common import config as sections  # `config` itself is Snakemake's
 from scripts.common.errors import StudyError
-from scripts.common.provenance import code_digest
+from scripts.common.provenance import code_digest, digest
 
 try:
     STUDY = sections.load(config)
@@ -187,6 +187,37 @@ def run_flags():
             "length_penalties": [run.length_penalty for run in runs],
         }
     )
+
+
+def page_inputs():
+    """What the page shows, by the names of build_page's arguments; a study without policies has a shorter page."""
+    tables, figures = "results/{study}/tables", "results/{study}/figures"
+    shown = {"table5": f"{tables}/table5_preference_data.csv", "filter_report": f"{tables}/filter_report.csv"}
+    if STUDY.reward_models:
+        shown |= {
+            "held_out": f"{tables}/reward_models_held_out.csv",
+            "figure6_7": f"{figures}/figure6_7_training.svg",
+        }
+    if STUDY.evaluation:
+        shown |= {
+            "table1": f"{tables}/table1_reward_models.csv",
+            "table1_differences": f"{tables}/table1_differences.csv",
+            "figure3": f"{figures}/figure3_length_bias.svg",
+            "figure3_table": f"{tables}/figure3_length_bias.csv",
+        }
+    if STUDY.evaluation and STUDY.runs:
+        shown |= {
+            "table2": f"{tables}/table2_policies.csv",
+            "table4": f"{tables}/table4_length_penalty.csv",
+            "table2_differences": f"{tables}/table2_differences.csv",
+            "figure8": f"{figures}/figure8_iterations.svg",
+            "pairs": [
+                f"results/{{study}}/runs/{run}/iter{t}/pairs.parquet"
+                for run in ONLINE
+                for t in range(1, STUDY.runs[run].iterations + 1)
+            ],
+        }
+    return shown
 
 
 # --- targets ------------------------------------------------------------------------------------------------------------

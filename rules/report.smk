@@ -4,10 +4,6 @@
 rule tabulate_reward_models:  # Table 1
     input:
         scores=expand("results/{{study}}/evaluation/reward_bench/{reward}.parquet", reward=STUDY.reward_models),
-    params:
-        models=reward_model_flags(),
-        seed=STUDY.seed,
-        code=code_digest("scripts.report.tabulate_reward_models"),
     output:
         table="results/{study}/tables/table1_reward_models.csv",
         differences="results/{study}/tables/table1_differences.csv",
@@ -15,6 +11,10 @@ rule tabulate_reward_models:  # Table 1
         "results/{study}/logs/tabulate_reward_models.log",
     benchmark:
         "results/{study}/benchmarks/tabulate_reward_models.tsv"
+    params:
+        models=reward_model_flags(),
+        seed=STUDY.seed,
+        code=code_digest("scripts.report.tabulate_reward_models"),
     shell:
         "python -m scripts.report.tabulate_reward_models {params.models} --scores {input.scores}"
         " --seed {params.seed} --table {output.table} --differences {output.differences} > {log} 2>&1"
@@ -23,16 +23,16 @@ rule tabulate_reward_models:  # Table 1
 rule tabulate_held_out:
     input:
         scores=expand("results/{{study}}/evaluation/held_out/{reward}.parquet", reward=STUDY.reward_models),
-    params:
-        models=list(STUDY.reward_models),
-        seed=STUDY.seed,
-        code=code_digest("scripts.report.tabulate_held_out"),
     output:
         table="results/{study}/tables/reward_models_held_out.csv",
     log:
         "results/{study}/logs/tabulate_held_out.log",
     benchmark:
         "results/{study}/benchmarks/tabulate_held_out.tsv"
+    params:
+        models=list(STUDY.reward_models),
+        seed=STUDY.seed,
+        code=code_digest("scripts.report.tabulate_held_out"),
     shell:
         "python -m scripts.report.tabulate_held_out --models {params.models} --scores {input.scores}"
         " --seed {params.seed} --table {output.table} > {log} 2>&1"
@@ -42,12 +42,6 @@ rule tabulate_policies:  # Table 2 (every policy), Table 4 (the chosen policy of
     input:
         measures=expand("results/{{study}}/evaluation/measures/{policy}.parquet", policy=POLICIES),
         best=expand("results/{{study}}/runs/{run}/best", run=ONLINE),
-    params:
-        policies=POLICIES,
-        runs=run_flags(),
-        judge=lambda w: STUDY.evaluation.judge,
-        seed=STUDY.seed,
-        code=code_digest("scripts.report.tabulate_policies"),
     output:
         table2="results/{study}/tables/table2_policies.csv",
         table4="results/{study}/tables/table4_length_penalty.csv",
@@ -56,6 +50,12 @@ rule tabulate_policies:  # Table 2 (every policy), Table 4 (the chosen policy of
         "results/{study}/logs/tabulate_policies.log",
     benchmark:
         "results/{study}/benchmarks/tabulate_policies.tsv"
+    params:
+        policies=POLICIES,
+        runs=run_flags(),
+        judge=lambda w: STUDY.evaluation.judge,
+        seed=STUDY.seed,
+        code=code_digest("scripts.report.tabulate_policies"),
     shell:
         "python -m scripts.report.tabulate_policies --policies {params.policies} --measures {input.measures}"
         " {params.runs} --best {input.best} --judge {params.judge} --seed {params.seed}"
@@ -70,10 +70,6 @@ rule plot_length_bias:  # Figure 3
             for reward in STUDY.reward_models
             for shard in rewards(w.study, "sft", "length_bias", "length_bias", reward)
         ],
-    params:
-        models=reward_model_flags(),
-        seed=STUDY.seed,
-        code=code_digest("scripts.report.plot_length_bias"),
     output:
         table="results/{study}/tables/figure3_length_bias.csv",
         figure="results/{study}/figures/figure3_length_bias.svg",
@@ -81,6 +77,10 @@ rule plot_length_bias:  # Figure 3
         "results/{study}/logs/plot_length_bias.log",
     benchmark:
         "results/{study}/benchmarks/plot_length_bias.tsv"
+    params:
+        models=reward_model_flags(),
+        seed=STUDY.seed,
+        code=code_digest("scripts.report.plot_length_bias"),
     shell:
         "python -m scripts.report.plot_length_bias {params.models} --responses {input.responses}"
         " --rewards {input.rewards} --seed {params.seed} --table {output.table} --figure {output.figure} > {log} 2>&1"
@@ -89,14 +89,14 @@ rule plot_length_bias:  # Figure 3
 rule plot_iterations:  # Figure 8
     input:
         table="results/{study}/tables/table2_policies.csv",
-    params:
-        code=code_digest("scripts.report.plot_iterations"),
     output:
         figure="results/{study}/figures/figure8_iterations.svg",
     log:
         "results/{study}/logs/plot_iterations.log",
     benchmark:
         "results/{study}/benchmarks/plot_iterations.tsv"
+    params:
+        code=code_digest("scripts.report.plot_iterations"),
     shell:
         "python -m scripts.report.plot_iterations --table {input.table} --figure {output.figure} > {log} 2>&1"
 
@@ -104,15 +104,34 @@ rule plot_iterations:  # Figure 8
 rule plot_training:  # Figures 6 and 7
     input:
         models=expand("results/{{study}}/models/reward/{reward}", reward=STUDY.reward_models),
-    params:
-        names=list(STUDY.reward_models),
-        code=code_digest("scripts.report.plot_training"),
     output:
         figure="results/{study}/figures/figure6_7_training.svg",
     log:
         "results/{study}/logs/plot_training.log",
     benchmark:
         "results/{study}/benchmarks/plot_training.tsv"
+    params:
+        names=list(STUDY.reward_models),
+        code=code_digest("scripts.report.plot_training"),
     shell:
         "python -m scripts.report.plot_training --models {params.names} --folders {input.models}"
         " --figure {output.figure} > {log} 2>&1"
+
+
+rule build_page:
+    input:
+        **page_inputs(),
+    output:
+        page="results/{study}/report/index.html",
+    log:
+        "results/{study}/logs/build_page.log",
+    benchmark:
+        "results/{study}/benchmarks/build_page.tsv"
+    params:
+        files=lambda w, input: " ".join(f"--{name.replace('_', '-')} {files}" for name, files in input.items()),
+        seed=STUDY.seed,
+        judge=STUDY.evaluation.judge if STUDY.evaluation else "reward",
+        code=code_digest("scripts.report.build_page"),
+    shell:
+        "python -m scripts.report.build_page --study {wildcards.study} --seed {params.seed} --judge {params.judge}"
+        " --folder results/{wildcards.study} {params.files} --output {output.page} > {log} 2>&1"

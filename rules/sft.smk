@@ -35,6 +35,7 @@ rule create_base:  # for trials on real data without a hub: random weights, a to
         "results/{study}/benchmarks/create_base.tsv"
     params:
         template=f"{ROOT}/{STUDY.models.chat_template}",
+        template_digest=digest(ROOT / STUDY.models.chat_template),
         seed=STUDY.seed,
         code=code_digest("scripts.sft.create_base"),
     shell:
@@ -54,6 +55,7 @@ rule retrieve_model:
     params:
         origin=origin_flags(STUDY.models.base, keys=("hub", "revision")),
         template=f"{ROOT}/{STUDY.models.chat_template}",
+        template_digest=digest(ROOT / STUDY.models.chat_template),
         code=code_digest("scripts.sft.retrieve_model"),
     shell:
         "python -m scripts.sft.retrieve_model {params.origin} --chat-template {params.template}"

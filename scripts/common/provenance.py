@@ -33,20 +33,22 @@ _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 @cache
 def code_digest(module: str, *queries: str) -> str:
-    """Digest of the logic a rule runs: its module, the modules that it imports, and their SQL.
+    """Digest of the logic a rule runs: its module, the modules that it imports, and the SQL and templates they name.
 
     Comments, docstrings and layout do not count, nor does `scripts.common`: nobody retrains 8B models because a helper
     was renamed. `queries` names further SQL files of the stage, such as the adapter of one source.
     """
-    folder = ROOT / "scripts" / module.split(".")[1] / "sql"
+    stage = ROOT / "scripts" / module.split(".")[1]
+    folders = [stage / "sql", stage, ROOT / "config", ROOT / "config/chat_templates"]
     modules = _modules(module)
-    mentioned = {text for name in modules for text in _strings(name) if text.endswith(".sql")}
+    mentioned = {text for name in modules for text in _strings(name) if text.endswith((".sql", ".jinja", ".tsv"))}
     digest = hashlib.sha256()
     for name in sorted(modules):
         digest.update(logic(_source(name)).encode())
-    for query in sorted(mentioned | set(queries)):
-        if (folder / query).is_file():
-            digest.update((folder / query).read_bytes())
+    for name in sorted(mentioned | set(queries)):
+        for folder in folders:
+            if (folder / name).is_file():
+                digest.update((folder / name).read_bytes())
     return digest.hexdigest()[:16]
 
 

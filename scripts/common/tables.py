@@ -96,7 +96,7 @@ ONLINE_PAIRS = _contract(
 REWARD_BENCH = _contract(
     "RewardBench",
     [
-        ("id", pa.string()),
+        ("id", pa.int64()),
         ("subset", pa.string()),
         ("prompt", pa.string()),
         ("chosen", pa.string()),
@@ -106,7 +106,7 @@ REWARD_BENCH = _contract(
 BENCH_SCORES = _contract(
     "RewardBench scores",
     [
-        ("id", pa.string()),
+        ("id", pa.int64()),
         ("subset", pa.string()),
         ("chosen_reward", pa.float64()),
         ("rejected_reward", pa.float64()),

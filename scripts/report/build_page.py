@@ -27,6 +27,7 @@ from scripts.report.paper import PAPER
 from scripts.report.plot_length_bias import COLUMNS as FIGURE3
 from scripts.report.tabulate_policies import TABLE2
 
+TEMPLATE = Path(__file__).with_name("page.html.jinja")
 SAMPLE = 4  # pairs shown
 
 
@@ -70,7 +71,7 @@ class Args:
     """Online pairs of all runs and iterations, in that order."""
     paper: Input = PAPER
     """The paper's numbers."""
-    template: Input = Path("scripts/report/page.html.jinja")
+    template: Input = TEMPLATE
     """The page's frame and style."""
 
 
@@ -151,16 +152,16 @@ def lead(table2: Path | None, judge: str) -> str:
     measure, unit = ("gold", "gold reward") if judge == "gold" else ("reward", "reward")
     sentences = []
     if "iterative DPO" in chosen:
-        row, start = chosen["iterative DPO"], chosen["SFT"]
-        verb = "raised" if row[measure] > start[measure] else "did not raise"
+        row, start = chosen["iterative DPO"], page_tables.number(chosen["SFT"][measure], "{:.2f}")
         sentences.append(
-            f"Iterative DPO {verb} the mean {unit} (SFT {start[measure]:.2f}, iteration {row['iteration']} "
-            f"{row[measure]:.2f}) and wins {row['win_rate']:.0%} of {row['n']} test prompts against the SFT policy."
+            f"Iterative DPO took the mean {unit} from {start} (SFT) to {page_tables.number(row[measure], '{:.2f}')} "
+            f"(iteration {row['iteration']}) and wins {row['win_rate']:.0%} of {row['n']} test prompts against SFT."
         )
     if "offline DPO" in chosen:
         row = chosen["offline DPO"]
-        sentences.append(f"Offline DPO on fixed pairs comes to {row[measure]:.2f} and {row['win_rate']:.0%}.")
-    return " ".join(sentences).replace("-", "\N{MINUS SIGN}")
+        mean = page_tables.number(row[measure], "{:.2f}")
+        sentences.append(f"Offline DPO, trained once on fixed pairs, comes to {mean} and {row['win_rate']:.0%}.")
+    return " ".join(sentences)
 
 
 def tiles(table2: Path | None) -> list[dict[str, str]]:

@@ -33,7 +33,7 @@ def main(args: Args) -> dict:
     columns = ["finding", "where", "quantity", *evidence, "mean", "sd", "verdict"]
     write_csv(rows, args.output, columns)
     with publish(args.markdown) as temporary:
-        temporary.write_text(markdown(rows, columns))
+        temporary.write_text(markdown(rows, columns, made_by(args)))
     return {"findings": len(rows), "studies": len(evidence)}
 
 
@@ -72,8 +72,14 @@ def compare(evidence: dict[str, list[Evidence]]) -> list[dict]:
     return rows
 
 
-def markdown(rows: list[dict], columns: list[str]) -> str:
-    """A table for people, with the numbers to three digits."""
+def made_by(args: Args) -> str:
+    """The command that makes these tables."""
+    studies = " ".join(map(str, args.studies))
+    return f"python -m scripts.report.findings --studies {studies} --output {args.output} --markdown {args.markdown}"
+
+
+def markdown(rows: list[dict], columns: list[str], made_by: str) -> str:
+    """A table for people, with the numbers to three digits, and the command that made it."""
 
     def cell(value) -> str:
         if isinstance(value, float):
@@ -84,6 +90,7 @@ def markdown(rows: list[dict], columns: list[str]) -> str:
         "# Findings of the paper, as measured",
         "",
         "A quantity is positive where the finding shows. `sd` is the standard deviation over seeds.",
+        f"Made by `{made_by}`.",
         "",
         "| " + " | ".join(columns) + " |",
         "|" + "---|" * len(columns),

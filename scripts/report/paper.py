@@ -5,8 +5,9 @@ from functools import cache
 from pathlib import Path
 
 from scripts.common.errors import StudyError
+from scripts.common.provenance import ROOT
 
-PAPER = Path("config/paper.tsv")
+PAPER = ROOT / "config/paper.tsv"
 COLUMNS = ["table", "row", "column", "value", "note"]
 
 

@@ -65,7 +65,7 @@ def main(args: Args) -> dict:
     return {"models": len(args.models), "pairs": len(next(iter(outcomes.values())))}
 
 
-def read_outcomes(path: Path) -> dict[tuple[str, str], float]:
+def read_outcomes(path: Path) -> dict[tuple[str, int], float]:
     """(subset, id) -> 1 where the chosen response has the higher reward, 1/2 at a tie, else 0; in order of the key."""
     scores = tables.read_table(path, tables.BENCH_SCORES)
     margin = scores["chosen_reward"].to_numpy() - scores["rejected_reward"].to_numpy()
@@ -78,7 +78,7 @@ def read_outcomes(path: Path) -> dict[tuple[str, str], float]:
     return outcomes
 
 
-def by_subset(outcomes: dict[tuple[str, str], float]) -> dict[str, np.ndarray]:
+def by_subset(outcomes: dict[tuple[str, int], float]) -> dict[str, np.ndarray]:
     """The outcomes of each subset, in order of the ids."""
     grouped: dict[str, list[float]] = {}
     for (subset, _), outcome in outcomes.items():
@@ -86,7 +86,7 @@ def by_subset(outcomes: dict[tuple[str, str], float]) -> dict[str, np.ndarray]:
     return {subset: np.array(values) for subset, values in grouped.items()}
 
 
-def differences(outcomes: dict[str, dict[tuple[str, str], float]], seed: int) -> list[dict]:
+def differences(outcomes: dict[str, dict[tuple[str, int], float]], seed: int) -> list[dict]:
     """Accuracy of one model minus that of another on the same pairs, for every ordered couple of models."""
     rows = []
     for model, other in permutations(outcomes, 2):

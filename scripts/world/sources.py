@@ -251,10 +251,10 @@ NECTAR_NOISE = 0.15
 
 
 def nectar(desk: Desk, pairs: int) -> Raw:
-    """Two or three ranked answers by weaker writers and a more careless annotator: off-policy data for offline DPO."""
+    """Two ranked answers by weaker writers and a more careless annotator: off-policy data for offline DPO (Eq. 6)."""
     desk = replace(desk, annotator=replace(desk.annotator, label_noise=NECTAR_NOISE))
     reasons = (defects.EMPTY_ROUND, defects.ROLES_DO_NOT_ALTERNATE, defects.SAME_RESPONSE, defects.TOO_LONG)
-    ranked = desk.items_by(NECTAR_WRITERS, facts.FAMILIES, pairs, responses=(2, 3))
+    ranked = desk.items_by(NECTAR_WRITERS, facts.FAMILIES, pairs, responses=(2, 2))
     items = _with_defects(desk, facts.FAMILIES, ranked, reasons, turns=True)
     return Raw([_nectar_row(item) for item in items], _fates(items))
 

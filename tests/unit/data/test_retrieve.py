@@ -61,7 +61,7 @@ def test_json_keeps_names_nesting_and_text_that_looks_like_something_else(tmp_pa
     ),
     st.booleans(),
 )
-def test_texts_come_out_as_they_went_in(rows, compressed, tmp_path_factory):
+def test_texts_come_out_as_they_went_in(tmp_path_factory, rows, compressed):
     folder = tmp_path_factory.mktemp("raw")
     assert retrieved(folder, written(folder / ("x.jsonl.gz" if compressed else "x.jsonl"), lines(rows))) == rows
 

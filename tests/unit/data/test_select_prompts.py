@@ -131,7 +131,7 @@ def test_another_layout_is_refused_by_what_it_lacks(tmp_path):
     st.integers(0, 2),
     st.integers(0, 2),
 )
-def test_disjoint_for_any_pool(drawn, test, per_iteration, tmp_path_factory):
+def test_disjoint_for_any_pool(tmp_path_factory, drawn, test, per_iteration):
     rows = [{"prompt": prompt, "source": source} for prompt, source in drawn]
     distinct = len({prompt for prompt, _ in drawn})
     if (needed := test + 2 * per_iteration) > distinct:

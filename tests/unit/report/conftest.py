@@ -75,7 +75,7 @@ def write_selection(folder: Path, iteration: int) -> None:
 def write_bench(path: Path, right: dict[str, tuple[int, int]]) -> None:
     """RewardBench scores with `right` of `all` pairs right in each subset."""
     rows = [
-        {"id": str(i), "subset": subset, "chosen_reward": 1.0 if i < hits else -1.0, "rejected_reward": 0.0}
+        {"id": i, "subset": subset, "chosen_reward": 1.0 if i < hits else -1.0, "rejected_reward": 0.0}
         for subset, (hits, n) in right.items()
         for i in range(n)
     ]

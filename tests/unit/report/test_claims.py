@@ -141,6 +141,7 @@ def test_findings_over_seeds(study, second_seed, tmp_path):
     assert row["mean"] == pytest.approx((row["demo"] + row["demo_seed2"]) / 2, abs=1e-6)
     assert row["verdict"] == "holds in 2 of 2 seeds"
     lines = [line for line in markdown.read_text().splitlines() if line.startswith("|")]
+    assert f"--studies {study.folder} {second_seed.folder} --output {output}" in markdown.read_text()
     assert len(lines) == 2 + 15
     assert len({line.count("|") for line in lines}) == 1
 

@@ -35,7 +35,7 @@ def test_ties_count_half(tmp_path):
 
     rows = [
         {"id": name, "subset": "hep-go", "chosen_reward": chosen, "rejected_reward": 1.0}
-        for name, chosen in (("a", 2.0), ("b", 1.0), ("c", 0.0))
+        for name, chosen in ((7, 2.0), (8, 1.0), (9, 0.0))
     ]
     tables.write_table(rows, tmp_path / "scores.parquet", tables.BENCH_SCORES)
     assert list(read_outcomes(tmp_path / "scores.parquet").values()) == [1.0, 0.5, 0.0]
@@ -44,7 +44,7 @@ def test_ties_count_half(tmp_path):
 def test_rewards_that_are_not_finite_are_refused(tmp_path):
     from scripts.common import tables
 
-    row = {"id": "a", "subset": "hep-go", "chosen_reward": float("nan"), "rejected_reward": 1.0}
+    row = {"id": 7, "subset": "hep-go", "chosen_reward": float("nan"), "rejected_reward": 1.0}
     tables.write_table([row], tmp_path / "scores.parquet", tables.BENCH_SCORES)
     with pytest.raises(StudyError, match="1 rewards are not finite"):
         read_outcomes(tmp_path / "scores.parquet")

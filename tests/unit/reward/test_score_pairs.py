@@ -22,7 +22,7 @@ def reward_of(reward_model, tokenizer):
 def test_reward_bench(tmp_path, reward_model, reward_of):
     bench = [
         {
-            "id": str(i),
+            "id": i,
             "subset": f"s{i % 2}",
             "prompt": WORDS[i],
             "chosen": " ".join(WORDS[i : 2 * i + 1]),
