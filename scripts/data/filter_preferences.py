@@ -9,8 +9,8 @@ The reasons, of which the first that holds counts:
   small_margin          the two scores differ by less than `minimum_margin` (sources with scores only)
   duplicate             the pair is there already, case and white space aside
 
-    python -m scripts.data.filter_preferences --standard results/demo/data/standard/helpsteer.parquet \
-        --tokens results/demo/data/tokens/helpsteer.parquet --minimum-margin 0.5 --max-tokens 256 \
+    python -m scripts.data.filter_preferences --standard results/demo/data/standard/helpsteer.parquet \\
+        --tokens results/demo/data/tokens/helpsteer.parquet --minimum-margin 0.5 --max-tokens 256 \\
         --kept results/demo/data/preferences/helpsteer.parquet --dropped results/demo/data/dropped/helpsteer.parquet
 """
 

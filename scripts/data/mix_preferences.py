@@ -3,7 +3,7 @@
 Which pairs a cap lets through, their order and their split follow from the seed and the pair's or prompt's identity:
 the order of the files does not matter, and a prompt that is held out from one mix is held out from all of them.
 
-    python -m scripts.data.mix_preferences --seed 1 --held-out 0.02 --output results/demo/data/mixes/mix1.parquet \
+    python -m scripts.data.mix_preferences --seed 1 --held-out 0.02 --output results/demo/data/mixes/mix1.parquet \\
         --preferences results/demo/data/preferences/hh_rlhf.parquet results/demo/data/preferences/ultrafeedback.parquet
 """
 

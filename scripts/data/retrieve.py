@@ -3,9 +3,9 @@
 A copy is a file or a folder of files: JSON Lines or JSON (.jsonl, .json, also .gz), Parquet, or CSV. Rows, their order
 and all columns stay as they are; text stays text, also where it looks like a date. Nothing is loaded whole.
 
-    python -m scripts.data.retrieve --hub Anthropic/hh-rlhf --revision 09be8c5bbc57cb3887f3a9732ad6aa7ec602a1fa \
+    python -m scripts.data.retrieve --hub Anthropic/hh-rlhf --revision 09be8c5bbc57cb3887f3a9732ad6aa7ec602a1fa \\
         --split train --output results/paper/data/raw/preferences/hh_rlhf.parquet
-    python -m scripts.data.retrieve --local harmless-base-test.jsonl.gz \
+    python -m scripts.data.retrieve --local harmless-base-test.jsonl.gz \\
         --output results/real/data/raw/preferences/hh_rlhf.parquet
 """
 

@@ -3,11 +3,11 @@
 Prompts that differ only in case and white space count as one. All sets are stratified by source and drawn by seed and
 identity. The held-out prompts are drawn first and the iterations last: one more iteration changes no other set.
 
-    python -m scripts.data.select_prompts --raw results/demo/data/raw/prompts/world.parquet --names world \
-        --iterations 3 --prompts-per-iteration 600 --length-bias 100 --validation 200 --test 300 --seed 1 \
-        --pool results/demo/data/prompts/pool.parquet --iteration-outputs results/demo/data/prompts/iter1.parquet \
-        results/demo/data/prompts/iter2.parquet results/demo/data/prompts/iter3.parquet \
-        --length-bias-output results/demo/data/prompts/length_bias.parquet \
+    python -m scripts.data.select_prompts --raw results/demo/data/raw/prompts/world.parquet --names world \\
+        --iterations 3 --prompts-per-iteration 600 --length-bias 100 --validation 200 --test 300 --seed 1 \\
+        --pool results/demo/data/prompts/pool.parquet --iteration-outputs results/demo/data/prompts/iter1.parquet \\
+        results/demo/data/prompts/iter2.parquet results/demo/data/prompts/iter3.parquet \\
+        --length-bias-output results/demo/data/prompts/length_bias.parquet \\
         --held-out-output results/demo/data/prompts/held_out.parquet
 """
 

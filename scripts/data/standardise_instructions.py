@@ -4,7 +4,7 @@ The layout of a file is recognised by its columns: `conversations` as in ShareGP
 empty turn, or whose turns do not alternate up to the assistant's last word, are dropped and counted; a system message
 may come first.
 
-    python -m scripts.data.standardise_instructions --raw results/demo/data/raw/instructions/world.parquet \
+    python -m scripts.data.standardise_instructions --raw results/demo/data/raw/instructions/world.parquet \\
         --names world --output results/demo/data/instructions.parquet
 """
 

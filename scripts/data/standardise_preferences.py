@@ -3,7 +3,7 @@
 Each source has an adapter, `scripts/data/sql/sources/{source}.sql`. It drops nothing: a pair that it can't vouch for
 carries a `defect`, and `filter_preferences` puts it aside with that reason (Appendix B.1).
 
-    python -m scripts.data.standardise_preferences --raw results/demo/data/raw/preferences/hh_rlhf.parquet \
+    python -m scripts.data.standardise_preferences --raw results/demo/data/raw/preferences/hh_rlhf.parquet \\
         --source hh_rlhf --output results/demo/data/standard/hh_rlhf.parquet
 """
 

@@ -1,7 +1,7 @@
 """Table 5 of the paper, for the study's own preference data, and a report of what the filter dropped and why.
 
-    python -m scripts.data.summarise_preferences --preferences results/demo/data/preferences/hh_rlhf.parquet \
-        --dropped results/demo/data/dropped/hh_rlhf.parquet --completions LLM --annotators Human \
+    python -m scripts.data.summarise_preferences --preferences results/demo/data/preferences/hh_rlhf.parquet \\
+        --dropped results/demo/data/dropped/hh_rlhf.parquet --completions LLM --annotators Human \\
         --table results/demo/tables/table5_preference_data.csv --filter-report results/demo/tables/filter_report.csv
 """
 

@@ -9,7 +9,6 @@ seed decides where the model starts.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from scripts.common import command, tables, training
@@ -36,9 +35,9 @@ def main(args: Args) -> dict[str, Any]:
 
     from scripts.common.models import load_reward_model, load_tokenizer
 
-    def build(work: Path, options: dict[str, Any]) -> RewardTrainer:
+    def build(options: dict[str, Any]) -> RewardTrainer:
         tables.open_table(args.mix, tables.MIX).close()
-        pairs = training.conversational_pairs(args.mix, "split = 'train'", work)
+        pairs = training.conversational_pairs(args.mix, "split = 'train'")
         tokenizer = load_tokenizer(args.base)
         model = load_reward_model(
             args.base, training.load_dtype(args.optimisation), pad_token_id=tokenizer.pad_token_id

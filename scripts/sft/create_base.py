@@ -3,7 +3,7 @@
 For trials of the pipeline on real data; a model that answers needs pretraining. The tokenizer is byte-level BPE, so
 that no text is unknown to it; its end, pad and role tokens are tokens of their own.
 
-    python -m scripts.sft.create_base --texts results/real/data/raw/preferences/hh_rlhf.parquet \
+    python -m scripts.sft.create_base --texts results/real/data/raw/preferences/hh_rlhf.parquet \\
         --chat-template config/chat_templates/plain.jinja --seed 1 --output results/real/models/scratch
 """
 

@@ -9,7 +9,6 @@ learned. A killed job resumes from its last whole checkpoint when the same comma
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from scripts.common import command, tables, training
@@ -34,7 +33,7 @@ def main(args: Args) -> dict[str, Any]:
 
     from scripts.common.models import load_policy, load_tokenizer
 
-    def build(work: Path, options: dict[str, Any]) -> SFTTrainer:
+    def build(options: dict[str, Any]) -> SFTTrainer:
         conversations = tables.read_table(args.instructions, tables.INSTRUCTIONS, columns=["messages"])
         return SFTTrainer(
             model=load_policy(args.base, training.load_dtype(args.optimisation)),

@@ -39,7 +39,7 @@ def main(args: Args) -> dict[str, Any]:
 
     from scripts.world.tokenizer import build_tokenizer
 
-    def build(work: Path, options: dict[str, Any]) -> SFTTrainer:
+    def build(options: dict[str, Any]) -> SFTTrainer:
         tokenizer = build_tokenizer()
         return SFTTrainer(
             model=new_model(tokenizer, args.hidden, args.layers, args.optimisation.max_tokens),

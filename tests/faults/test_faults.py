@@ -55,7 +55,11 @@ def test_killed_dpo_resumes_and_ends_with_the_same_weights(built, tmp_path):
 @pytest.mark.parametrize(
     ("change", "target", "message"),
     [
-        ("data: {preferences: {hh_rlhf: {local: nowhere.jsonl}}}", "data/raw/preferences/hh_rlhf.parquet", "nowhere.jsonl"),
+        (
+            "data: {preferences: {hh_rlhf: {local: nowhere.jsonl}}}",
+            "data/raw/preferences/hh_rlhf.parquet",
+            "nowhere.jsonl",
+        ),
         ("sft: {learning_rat: 1.0}", "models/sft", "sft.learning_rat: unknown key; allowed here: adam_beta2"),
         ("runs: {concise: {reward: mix9}}", "models/sft", "runs.concise.reward: 'mix9' is not in reward_models"),
     ],
@@ -81,7 +85,7 @@ def damage_and_build(study: Study, damaged: str, target: str) -> str:
 
 
 def test_response_shard_cut_short_is_named(copy):
-    shard = "rollouts/sft/mixed_temperatures/iter1/responses/1.parquet"
+    shard = "rollouts/sft/mixed_temperatures/iter1/responses/0.parquet"
     text = damage_and_build(copy, shard, "runs/iterative/iter1/pairs.parquet")
     assert f"results/tiny/{shard}: not a whole Parquet file" in text
 

@@ -41,8 +41,7 @@ class Study:
         """The (rule, first output) of every job that a dry run lists."""
         done = self.snakemake("--dry-run", *targets, **environment)
         assert done.returncode == 0, done.stdout + done.stderr
-        jobs = re.findall(r"(?:local)?rule (\w+):\n(?:    input: .*\n)?    output: ([^,\n]+)", done.stdout + done.stderr)
-        return [(rule, output) for rule, output in jobs]
+        return re.findall(r"rule (\w+):\n(?:    input: .*\n)?    output: ([^,\n]+)", done.stdout + done.stderr)
 
     def with_changes(self, text: str) -> "Study":
         """The same study with a YAML file laid over it."""

@@ -9,7 +9,7 @@ WITH judged AS (
             WHEN has_empty_round(prompt) OR is_blank(chosen) OR is_blank(rejected) THEN 'empty_round'
             WHEN stripped(chosen) = stripped(rejected) THEN 'same_response'
             WHEN prompt_tokens + greatest(chosen_tokens, rejected_tokens) > $max_tokens THEN 'too_long'
-            -- scores have one or two decimals: 4.3 - 3.8 is a margin of 0.5, though not in binary
+            -- scores have one or two decimals: 4.1 - 3.6 is a margin of 0.5, though not in binary
             WHEN chosen_score - rejected_score < $minimum_margin - 1e-9 THEN 'small_margin'
         END AS reason
     FROM standard
@@ -22,9 +22,9 @@ numbered AS (
         row_number() OVER (
             PARTITION BY
                 reason IS NULL,
-                list_transform(prompt, lambda turn: message(turn.role, normalised(turn.content))),
-                normalised(chosen),
-                normalised(rejected)
+                short_digest([
+                    CAST(to_json(normalised_messages(prompt)) AS VARCHAR), normalised(chosen), normalised(rejected)
+                ])
             ORDER BY pair_id, chosen_score, rejected_score
         ) AS occurrence
     FROM judged

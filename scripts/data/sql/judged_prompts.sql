@@ -12,9 +12,7 @@ numbered AS (
     SELECT
         *,
         row_number() OVER (
-            PARTITION BY
-                reason IS NULL,
-                list_transform(prompt, lambda turn: message(turn.role, normalised(turn.content)))
+            PARTITION BY reason IS NULL, normalised_messages(prompt)
             ORDER BY source, prompt_id
         ) AS occurrence
     FROM judged

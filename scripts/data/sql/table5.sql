@@ -1,10 +1,10 @@
 -- Table 5: for each data set its prompts, mean lengths in tokens over its pairs, who wrote, who judged, its pairs.
 SELECT
-    sources.source AS dataset,
+    sources.source,
     count(DISTINCT prompt_id) AS prompts,
-    round(avg(prompt_tokens), 1) AS prompt_length,
-    round(avg(chosen_tokens), 1) AS preferred_length,
-    round(avg(rejected_tokens), 1) AS rejected_length,
+    round(avg(prompt_tokens), 1) AS prompt_tokens,
+    round(avg(chosen_tokens), 1) AS chosen_tokens,
+    round(avg(rejected_tokens), 1) AS rejected_tokens,
     sources.completion,
     sources.annotator,
     count(pair_id) AS pairs

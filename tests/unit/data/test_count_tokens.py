@@ -19,6 +19,8 @@ def tokenizer_folder(tmp_path_factory):
 
     tokenizer = Tokenizer(models.WordLevel({"<s>": 0, "?": 1}, unk_token="?"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.enable_truncation(4)  # as some published tokenizers are saved
+    tokenizer.enable_padding(length=9)
     tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
     folder = tmp_path_factory.mktemp("tokenizer")
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="?", bos_token="<s>").save_pretrained(folder)
@@ -34,10 +36,10 @@ def counted(folder, tokenizer_folder, pairs):
 
 def test_known_counts(tmp_path, tokenizer_folder):
     talk = [{"role": r, "content": c} for r, c in (("user", "one two"), ("assistant", "three."), ("user", "one two"))]
-    pair = standard_pair(talk, "yes, yes", "")
+    pair = standard_pair(talk, "yes, yes, yes, yes", "")
     (row,), facts = counted(tmp_path, tokenizer_folder, [pair])
-    assert row == {"pair_id": pair["pair_id"], "prompt_tokens": 6, "chosen_tokens": 3, "rejected_tokens": 0}
-    assert facts == {"pairs": 1, "texts": 4, "tokens": 7}  # "one two" is tokenized once
+    assert row == {"pair_id": pair["pair_id"], "prompt_tokens": 6, "chosen_tokens": 7, "rejected_tokens": 0}
+    assert facts == {"pairs": 1, "texts": 4, "tokens": 11}  # "one two" is tokenized once
 
 
 def test_missing_texts_have_no_tokens_and_repeated_pairs_one_row(tmp_path, tokenizer_folder):
@@ -57,6 +59,8 @@ def test_agrees_with_the_tokenizer_whatever_the_batch(data, batch, tokenizer_fol
         patch.setattr(count_tokens, "BATCH", batch)
         rows, _ = counted(tmp_path_factory.mktemp("counts"), tokenizer_folder, pairs)
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
 
     def count(text):
         return len(tokenizer.encode(text, add_special_tokens=False))
@@ -70,5 +74,5 @@ def test_agrees_with_the_tokenizer_whatever_the_batch(data, batch, tokenizer_fol
 
 def test_a_folder_without_a_tokenizer_is_named(tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(StudyError, match=r"empty: holds no tokenizer"):
+    with pytest.raises(StudyError, match=r"empty/tokenizer.json: holds no tokenizer"):
         counted(tmp_path, tmp_path / "empty", [standard_pair()])

@@ -15,19 +15,28 @@ from tests.unit.data import reference
 from tests.unit.data.conftest import standardise
 
 words = st.none() | st.sampled_from(["", " ", "a", "b ", " A", "a\n\nb", 'it\'s "so"', "\n\nHuman: x", "é\u00a0"])
-dialogues = st.none() | st.lists(
+messy_dialogues = st.lists(
     st.sampled_from(
         ["\n\nHuman:", "\n\nAssistant:", "\n\nHuman: a", "\n\nAssistant: b", " c", "\n", "\n\nAssistant: "]
     ),
     max_size=5,
 ).map("".join)
+tidy_dialogues = st.tuples(
+    st.sampled_from(["", "\n\nHuman: a\n\nAssistant: b"]), st.sampled_from("ab"), st.sampled_from("ab")
+)
+tidy_dialogues = tidy_dialogues.map(lambda said: f"{said[0]}\n\nHuman: {said[1]}\n\nAssistant: {said[2]}")
+open_dialogues = st.sampled_from(["\n\nHuman: a", "\n\nHuman: a\n\nAssistant: b\n\nHuman: c"]).map(
+    "{}\n\nAssistant: ".format
+)
 labels = st.none() | st.sampled_from([0, 1, 2])
 flags = st.none() | st.booleans()
 scores = st.none() | st.sampled_from([1.0, 2.5, 4.25, float("nan"), float("inf")])
 ratings = st.none() | st.integers(0, 4)
 turns = st.fixed_dictionaries({"from": st.sampled_from(["user", "assistant", "system", None]), "value": words})
 ROWS = {
-    "hh_rlhf": st.fixed_dictionaries({"chosen": dialogues, "rejected": dialogues}),
+    "hh_rlhf": st.fixed_dictionaries(
+        {side: st.none() | messy_dialogues | tidy_dialogues for side in ("chosen", "rejected")}
+    ),
     "ultrafeedback": st.fixed_dictionaries(
         {
             "source": words,
@@ -57,7 +66,7 @@ ROWS = {
     ),
     "nectar": st.fixed_dictionaries(
         {
-            "prompt": dialogues,
+            "prompt": st.none() | messy_dialogues | open_dialogues,
             "answers": st.none()
             | st.lists(
                 st.fixed_dictionaries(
@@ -157,6 +166,48 @@ def test_safety_before_helpfulness(tmp_path, safe, better, safer, chosen, defect
     }
     ((made,), _) = standardise(tmp_path, "pku_saferlhf", [row])
     assert (made["chosen"], made["defect"]) == (chosen, defect)
+
+
+HISTORY = "\n\nHuman: a\n\nAssistant: b"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "rejected", "defect"),
+    [
+        ("\n\nHuman: q\n\nAssistant: good", "\n\nHuman: q\n\nAssistant: bad", None),
+        ("\n\nHuman: q\n\nAssistant: good", "\n\nHuman: p\n\nAssistant: bad", "contexts_differ"),
+        (f"{HISTORY}\n\nHuman: q\n\nAssistant: good", "\n\nHuman: q\n\nAssistant: bad", "contexts_differ"),
+        ("\n\nHuman: q\n\nAssistant: good", "\n\nHuman: q\n\nAssistant:  \n", "empty_round"),
+        ("\n\nHuman:\n\nAssistant: good", "\n\nHuman:\n\nAssistant: bad", "empty_round"),
+        ("\n\nHuman: q\n\nHuman: q\n\nAssistant: good", "\n\nHuman: q\n\nAssistant: bad", "roles_do_not_alternate"),
+        ("\n\nHuman: q", "\n\nHuman: q\n\nAssistant: bad", "roles_do_not_alternate"),
+        (HISTORY + "\n\nAssistant: good", HISTORY + "\n\nAssistant: bad", "roles_do_not_alternate"),
+        ("Human: q\n\nAssistant: good", "\n\nHuman: q\n\nAssistant: bad", "unparsable"),
+        (None, "\n\nHuman: q\n\nAssistant: bad", "null_value"),
+    ],
+)
+def test_defects_of_dialogues(tmp_path, chosen, rejected, defect):
+    ((made,), _) = standardise(tmp_path, "hh_rlhf", [{"chosen": chosen, "rejected": rejected}])
+    assert made["defect"] == defect
+
+
+@pytest.mark.parametrize(
+    ("ranks", "chosen", "rejected", "defect"),
+    [
+        ((3.0, 1.0, 2.0), "b", "a", None),
+        ((2.0, 1.0, 1.0, 2.0), "b", "a", None),  # of equals the first
+        ((2.0, 2.0), "a", "a", "equal_score"),
+        ((1.0,), "a", "a", "single_response"),
+        ((), None, None, "single_response"),
+        ((1.0, None), None, None, "null_value"),
+    ],
+)
+def test_best_against_worst_rank(tmp_path, ranks, chosen, rejected, defect):
+    answers = [{"answer": text, "model": "m", "rank": rank} for text, rank in zip("abcd", ranks, strict=False)]
+    ((made,), _) = standardise(tmp_path, "nectar", [{"prompt": "\n\nHuman: q\n\nAssistant: ", "answers": answers}])
+    assert made["defect"] == defect
+    if defect != "null_value":
+        assert (made["prompt"], made["chosen"], made["rejected"]) == (reference.user("q"), chosen, rejected)
 
 
 def test_identity_is_of_the_content(tmp_path):

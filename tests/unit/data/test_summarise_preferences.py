@@ -48,11 +48,11 @@ def test_known_tables(tmp_path):
     table, report = summarised(tmp_path, KEPT, DROPPED)
     assert table == [
         [
-            "dataset",
+            "source",
             "prompts",
-            "prompt_length",
-            "preferred_length",
-            "rejected_length",
+            "prompt_tokens",
+            "chosen_tokens",
+            "rejected_tokens",
             "completion",
             "annotator",
             "pairs",

