@@ -14,12 +14,12 @@ help: ## list the targets
 
 demo: $(VENV)/.installed ## the whole study in miniature on the CPU; ends with a page of tables and figures
 	@$(SNAKEMAKE) --configfile config/demo.yaml --
-	@$(RUN) python -m scripts.report.summarise --table results/demo/tables/table2_policies.csv --page results/demo/report/index.html
+	@$(RUN) python -m scripts.report.summarise --policies results/demo/tables/table2_policies.csv --page results/demo/report/index.html
 
 real: $(VENV)/.installed ## a tiny reward model on real preference pairs: make real DATA=folder
 	@test -f "$(DATA)/hh_rlhf/harmless-base-test.jsonl.gz" || { echo "error: $(DATA)/hh_rlhf/harmless-base-test.jsonl.gz is not there. Put the file of Anthropic's HH-RLHF (harmless-base, test) into that folder, or name another one: make real DATA=folder"; exit 1; }
 	@DATA="$(abspath $(DATA))" $(SNAKEMAKE) --configfile config/real.yaml --
-	@$(RUN) python -m scripts.report.summarise --table results/real/tables/reward_models_held_out.csv --page results/real/report/index.html
+	@$(RUN) python -m scripts.report.summarise --held-out results/real/tables/reward_models_held_out.csv --page results/real/report/index.html
 
 test: $(VENV)/.installed ## unit, workflow and fault tests
 	$(RUN) python -m pytest tests -n 2 --dist loadgroup

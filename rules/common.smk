@@ -220,6 +220,32 @@ def page_inputs():
     return shown
 
 
+def catalog_tables():
+    """Every table of the study as it is configured; shards or runs of an earlier configuration may lie beside them."""
+    root, data = "results/{study}", "results/{study}/data"
+    stages = ("standard", "tokens", "preferences", "dropped")
+    found = [f"{data}/{stage}/{source}.parquet" for stage in stages for source in DATA.preferences]
+    found += [f"{data}/mixes/{mix}.parquet" for mix in DATA.mixes]
+    found += [f"{data}/instructions.parquet"] if DATA.instructions else []
+    if DATA.prompts:
+        sets = ["pool", *(f"iter{t}" for t in range(1, ITERATIONS + 1)), "length_bias", "held_out"]
+        found += [f"{data}/prompts/{prompts}.parquet" for prompts in sets]
+    found += [f"{root}/evaluation/held_out/{reward}.parquet" for reward in STUDY.reward_models]
+    iterations = [(run, t) for run in ONLINE for t in range(1, STUDY.runs[run].iterations + 1)]
+    found += [f"{root}/runs/{run}/iter{t}/pairs.parquet" for run, t in iterations]
+    rollouts = [(*rollouts_of(run, t), STUDY.runs[run].reward) for run, t in iterations]
+    if STUDY.evaluation:
+        found += [f"{root}/evaluation/reward_bench/{reward}.parquet" for reward in STUDY.reward_models]
+        rollouts += [("sft", "length_bias", "length_bias", reward) for reward in STUDY.reward_models]
+    if STUDY.evaluation and STUDY.runs:
+        found += [f"{root}/evaluation/measures/{policy}.parquet" for policy in POLICIES]
+        rollouts += [(policy, "evaluation", "held_out", STUDY.evaluation.reward) for policy in POLICIES]
+    for *rollout, reward in rollouts:
+        found += responses("{study}", *rollout) + rewards("{study}", *rollout, reward)
+    found += [path for path in page_inputs().values() if str(path).endswith(".csv")]
+    return list(dict.fromkeys(found))
+
+
 # --- targets ------------------------------------------------------------------------------------------------------------
 
 
@@ -247,5 +273,5 @@ def report_targets():
         figures += ["figure8_iterations.svg"]
     root = f"results/{STUDY.study}"
     best = [f"{root}/runs/{run}/best" for run in ONLINE] if STUDY.evaluation else []
-    page = [f"{root}/report/index.html"]
+    page = [f"{root}/report/index.html", f"{root}/catalog.duckdb"]
     return [f"{root}/tables/{t}" for t in tables] + [f"{root}/figures/{f}" for f in figures] + best + page

@@ -135,3 +135,19 @@ rule build_page:
     shell:
         "python -m scripts.report.build_page --study {wildcards.study} --seed {params.seed} --judge {params.judge}"
         " --folder results/{wildcards.study} {params.files} --output {output.page} > {log} 2>&1"
+
+
+rule build_catalog:  # one DuckDB file with views of all tables
+    input:
+        tables=catalog_tables(),
+    output:
+        catalog="results/{study}/catalog.duckdb",
+    log:
+        "results/{study}/logs/build_catalog.log",
+    benchmark:
+        "results/{study}/benchmarks/build_catalog.tsv"
+    params:
+        code=code_digest("scripts.report.build_catalog"),
+    shell:
+        "python -m scripts.report.build_catalog --folder results/{wildcards.study} --tables {input.tables}"
+        " --output {output.catalog} > {log} 2>&1"

@@ -1,7 +1,7 @@
-"""The closing words of `make demo`: the policies in a small table, and where the page lies.
+"""The closing words of `make demo` and `make real`: what was measured in a small table, and where the page lies.
 
-python -m scripts.report.summarise --table results/demo/tables/table2_policies.csv
-    --page results/demo/report/index.html
+    python -m scripts.report.summarise --policies results/demo/tables/table2_policies.csv \\
+        --page results/demo/report/index.html
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from scripts.common import command
 from scripts.common.command import Input
 from scripts.report.csv_tables import read_csv
+from scripts.report.tabulate_held_out import ALL
+from scripts.report.tabulate_held_out import COLUMNS as HELD_OUT
 from scripts.report.tabulate_policies import TABLE2
 
 if TYPE_CHECKING:
@@ -27,17 +29,28 @@ SHOWN = {  # heading, form, scale
 
 @dataclass(frozen=True)
 class Args:
-    table: Input
-    """table2_policies.csv"""
     page: Input
     """The report."""
+    policies: Input | None = None
+    """table2_policies.csv, where the study has policies."""
+    held_out: Input | None = None
+    """reward_models_held_out.csv, where it stops at reward models."""
 
 
 def main(args: Args) -> None:
     from rich.console import Console
 
     console = Console()
-    console.print(summary(read_csv(args.table, TABLE2).to_dicts()))
+    if args.policies:
+        console.print(summary(read_csv(args.policies, TABLE2).to_dicts()))
+    if args.held_out:
+        for row in read_csv(args.held_out, HELD_OUT).to_dicts():
+            if row["source"] == ALL:
+                interval = f"95% interval {row['low']:.1%} to {row['high']:.1%}"
+                console.print(
+                    f"Reward model {row['model']}: {row['accuracy']:.1%} of {row['n']} held-out pairs, {interval}",
+                    highlight=False,
+                )
     console.print(f"All tables and figures: {args.page}", soft_wrap=True, highlight=False)
 
 

@@ -66,6 +66,7 @@ def test_evaluation_prompts_do_not_retrain(built):
         "score_responses",
         "plot_length_bias",
         "build_page",
+        "build_catalog",
     }
     assert ("generate_responses", "results/tiny/rollouts/sft/length_bias/length_bias/responses/0.parquet") in planned
 

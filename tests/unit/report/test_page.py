@@ -219,7 +219,7 @@ def test_the_command_line_says_what_is_missing(tmp_path):
 
 
 def test_the_closing_summary(study):
-    done = run("summarise", "--table", study.tables / "table2_policies.csv", "--page", study.page)
+    done = run("summarise", "--policies", study.tables / "table2_policies.csv", "--page", study.page)
     assert done.returncode == 0, done.stderr
     assert f"All tables and figures: {study.page}\n" in done.stdout
     assert "iterative-iter3" in done.stdout

@@ -1,0 +1,3 @@
+-- The conversations that SFT trains on.
+SELECT * EXCLUDE (filename)
+FROM files.instructions

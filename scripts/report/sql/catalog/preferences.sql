@@ -1,0 +1,3 @@
+-- The pairs that passed the filter, of all sources.
+SELECT * EXCLUDE (filename)
+FROM files.preferences
