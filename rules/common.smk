@@ -114,6 +114,11 @@ def origin_flags(where, keys=("hub", "revision", "subset", "split")):
     return flags({key: getattr(where, key) for key in keys})
 
 
+def adapter(source):
+    """Whose SQL reads a preference source: its own, or the one that the configuration names."""
+    return DATA.preferences[source].adapter or source
+
+
 def preference_tables(mix):
     return [f"results/{{study}}/data/preferences/{source}.parquet" for source in DATA.mixes[mix].sources]
 

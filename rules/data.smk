@@ -64,10 +64,11 @@ rule standardise_preferences:  # any published schema -> (prompt, chosen, reject
         mem_mb=resource("standardise_preferences", "memory_gb") * 1024,
         runtime=resource("standardise_preferences", "hours") * 60,
     params:
-        code=lambda w: code_digest("scripts.data.standardise_preferences", f"sources/{w.source}.sql"),
+        adapter=lambda w: adapter(w.source),
+        code=lambda w: code_digest("scripts.data.standardise_preferences", f"sources/{adapter(w.source)}.sql"),
     shell:
         "python -m scripts.data.standardise_preferences --raw {input.raw} --source {wildcards.source}"
-        " --output {output.pairs} > {log} 2>&1"
+        " --adapter {params.adapter} --output {output.pairs} > {log} 2>&1"
 
 
 rule count_tokens:

@@ -57,8 +57,9 @@ class Origin(Section):
 
 
 class PreferenceSource(Origin):
-    """A preference data set; its SQL adapter is `scripts/data/sql/sources/{name}.sql`."""
+    """A preference data set; its SQL adapter is `scripts/data/sql/sources/{adapter}.sql`."""
 
+    adapter: Name | None = Field(None, description="Whose layout the set has; without it the source's own name.")
     completion: Literal["LLM", "Human"] = Field(description="Who wrote the responses (Table 5, Completion).")
     annotator: str = Field(description="Who judged them (Table 5, Annotator).")
     minimum_margin: float = Field(0.0, ge=0, description="Pairs whose scores differ by less are dropped (App. B.1).")

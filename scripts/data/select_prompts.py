@@ -20,7 +20,15 @@ from scripts.common.tables import PROMPTS
 from scripts.data import layouts
 from scripts.data.database import connect, explained, query, write
 
-LAYOUTS = ("prompts/plain.sql", "prompts/messages.sql")
+LAYOUTS = (  # the first that fits: prompts that name their source come before those that do not
+    "prompts/plain.sql",
+    "prompts/messages.sql",
+    "prompts/conversation.sql",
+    "prompts/trajectory.sql",
+    "prompts/question.sql",
+    "prompts/instruction.sql",
+    "prompts/prompt.sql",
+)
 
 
 @dataclass(frozen=True)

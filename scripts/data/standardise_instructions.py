@@ -1,8 +1,8 @@
 """Bring instruction data from its published layout to conversations {role, content} for SFT (Section 3.1).
 
-The layout of a file is recognised by its columns: `conversations` as in ShareGPT, or `messages`. Conversations with an
-empty turn, or whose turns do not alternate up to the assistant's last word, are dropped and counted; a system message
-may come first.
+The layout of a file is recognised by its columns: turns as in ShareGPT, messages, or an instruction or question with
+its answer. Conversations with an empty turn, or whose turns do not alternate up to the assistant's last word, are
+dropped and counted; a system message may come first.
 
     python -m scripts.data.standardise_instructions --raw results/demo/data/raw/instructions/world.parquet \\
         --names world --output results/demo/data/instructions.parquet
@@ -17,7 +17,15 @@ from scripts.common.tables import INSTRUCTIONS
 from scripts.data import layouts
 from scripts.data.database import connect, explained, query, value, write
 
-LAYOUTS = ("instructions/sharegpt.sql", "instructions/messages.sql")
+LAYOUTS = (  # the first that fits: those with an input come before those that do without
+    "instructions/sharegpt.sql",
+    "instructions/messages.sql",
+    "instructions/instruction_input_output.sql",
+    "instructions/instruction_input_response.sql",
+    "instructions/instruction_output.sql",
+    "instructions/instruction_response.sql",
+    "instructions/question_answer.sql",
+)
 
 
 @dataclass(frozen=True)

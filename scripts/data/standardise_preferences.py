@@ -1,10 +1,10 @@
 """Bring a preference data set from its published layout to standard pairs (prompt, chosen, rejected), by SQL.
 
-Each source has an adapter, `scripts/data/sql/sources/{source}.sql`. It drops nothing: a pair that it can't vouch for
-carries a `defect`, and `filter_preferences` puts it aside with that reason (Appendix B.1).
+An adapter, `scripts/data/sql/sources/{adapter}.sql`, reads one published layout. It drops nothing: a pair that it can't
+vouch for carries a `defect`, and `filter_preferences` puts it aside with that reason (Appendix B.1).
 
     python -m scripts.data.standardise_preferences --raw results/demo/data/raw/preferences/hh_rlhf.parquet \\
-        --source hh_rlhf --output results/demo/data/standard/hh_rlhf.parquet
+        --source hh_rlhf --adapter hh_rlhf --output results/demo/data/standard/hh_rlhf.parquet
 """
 
 from dataclasses import dataclass
@@ -22,13 +22,15 @@ class Args:
     raw: Input
     """The data set as published."""
     source: str
-    """Whose adapter reads it: hh_rlhf, ultrafeedback, ..."""
+    """The name of the data set in the study."""
     output: Output
     """Standard pairs, ordered by pair_id."""
+    adapter: str | None = None
+    """Whose layout it has: hh_rlhf, ultrafeedback, ...; without it the source's own name."""
 
 
 def main(args: Args) -> dict:
-    adapter = find_adapter(args.source)
+    adapter = find_adapter(args.adapter or args.source)
     with connect() as connection:
         select = layouts.adapted(connection, args.raw, adapter)
         with explained(f"{args.source}: {args.raw}"):
@@ -38,15 +40,15 @@ def main(args: Args) -> dict:
     return {"rows": rows, "pairs": pairs}
 
 
-def find_adapter(source: str) -> str:
-    """The SQL file of a source, relative to `scripts/data/sql`."""
+def find_adapter(name: str) -> str:
+    """The SQL file of an adapter, relative to `scripts/data/sql`."""
     known = sorted(path.stem for path in (QUERIES / "sources").glob("*.sql"))
-    if source not in known:
+    if name not in known:
         raise StudyError(
-            f"--source {source}: there is no adapter scripts/data/sql/sources/{source}.sql; there is one for "
-            f"{', '.join(known)}. Rename the source in the configuration, or write its adapter."
+            f"--adapter {name}: there is no adapter scripts/data/sql/sources/{name}.sql; there is one for "
+            f"{', '.join(known)}. Name one of them as the source's 'adapter' in the configuration, or write it."
         )
-    return f"sources/{source}.sql"
+    return f"sources/{name}.sql"
 
 
 if __name__ == "__main__":

@@ -210,12 +210,14 @@ def source_line(name: str, words: dict[str, str], counts: Sequence[float | None]
 
 
 def paper_source(source: str, paper: Path) -> str | None:
-    """The paper's name of a source: `pku_saferlhf` is PKU-SafeRLHF-30K, as its letters and digits begin alike."""
+    """The paper's name of a source: `pku_saferlhf` is PKU-SafeRLHF-30K, `distilabel_orca` is OpenOrca."""
 
     def plain(name: str) -> str:
         return re.sub(r"[^a-z0-9]", "", name.lower())
 
     names = dict.fromkeys(row for table_, row, _ in read_paper(paper) if table_ == "table5")
+    if source.startswith("distilabel_"):
+        return next((name for name in names if plain(name).endswith(plain(source.removeprefix("distilabel_")))), None)
     return next((name for name in names if plain(name).startswith(plain(source))), None)
 
 

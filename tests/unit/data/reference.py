@@ -1,5 +1,7 @@
 """What the SQL must do, said again in plain Python: adapters of the sources, and the filter's judgement."""
 
+import hashlib
+import json
 import math
 import re
 from itertools import combinations
@@ -10,6 +12,11 @@ MESSAGE_SPACE = " \t\n\r"
 
 _TURNS = pa.list_(pa.struct([("from", pa.string()), ("value", pa.string())]))
 _COMPLETION = pa.struct([("model", pa.string()), ("response", pa.string()), ("fine-grained_score", pa.float64())])
+_RESPONSE = pa.struct([("model", pa.string()), ("response", pa.string())])
+_RATING = pa.struct([("model", pa.string()), ("rating", pa.string()), ("rationale", pa.string())])
+_MESSAGES = pa.list_(pa.struct([("content", pa.string()), ("role", pa.string())]))
+_POST = pa.struct([("id", pa.string()), ("post", pa.string()), ("title", pa.string()), ("subreddit", pa.string())])
+_SUMMARY = pa.struct([("text", pa.string()), ("policy", pa.string())])
 _ANSWER = pa.struct([("answer", pa.string()), ("model", pa.string()), ("rank", pa.float64())])
 
 LAYOUTS = {
@@ -33,6 +40,63 @@ LAYOUTS = {
     ),
     "ultrainteract": pa.schema([("trajectory", _TURNS), ("chosen", pa.string()), ("rejected", pa.string())]),
     "nectar": pa.schema([("prompt", pa.string()), ("answers", pa.list_(_ANSWER))]),
+    "shp": pa.schema(
+        [
+            ("history", pa.string()),
+            ("human_ref_A", pa.string()),
+            ("human_ref_B", pa.string()),
+            ("score_A", pa.int64()),
+            ("score_B", pa.int64()),
+            ("labels", pa.int64()),
+            ("score_ratio", pa.float64()),
+        ]
+    ),
+    "code_ultrafeedback": pa.schema(
+        [
+            ("instruction", pa.string()),
+            ("preference", pa.string()),
+            ("responses", pa.list_(_RESPONSE)),
+            ("annotations", pa.list_(_RATING)),
+        ]
+    ),
+    "argilla_math": pa.schema(
+        [
+            ("instruction", pa.string()),
+            ("chosen_response", pa.string()),
+            ("chosen_rating", pa.float64()),
+            ("rejected_response", pa.string()),
+            ("rejected_rating", pa.float64()),
+        ]
+    ),
+    "distilabel_orca": pa.schema(
+        [
+            ("system", pa.string()),
+            ("input", pa.string()),
+            ("chosen", pa.string()),
+            ("rejected", pa.string()),
+            ("rating", pa.list_(pa.float64())),
+            ("status", pa.string()),
+            ("chosen_score", pa.float64()),
+            ("in_gsm8k_train", pa.bool_()),
+        ]
+    ),
+    "distilabel_capybara": pa.schema(
+        [
+            ("chosen", _MESSAGES),
+            ("rejected", _MESSAGES),
+            ("rating_chosen", pa.int64()),
+            ("rating_rejected", pa.int64()),
+        ]
+    ),
+    "summarisation": pa.schema([("info", _POST), ("summaries", pa.list_(_SUMMARY)), ("choice", pa.int32())]),
+    "rlhflow_standard": pa.schema(
+        [
+            ("chosen", _MESSAGES),
+            ("rejected", _MESSAGES),
+            ("chosen_score", pa.string()),
+            ("rejected_score", pa.string()),
+        ]
+    ),
 }
 
 
@@ -177,6 +241,154 @@ def nectar(rows):
         yield pair(said[:-1], best, worst, defect=defect)
 
 
+def finite(*scores):
+    return all(score is not None and math.isfinite(score) for score in scores)
+
+
+def score_defect(better, worse):
+    """What is wrong with the scores of a pair whose order is published."""
+    if not finite(better, worse):
+        return "null_value"
+    if better < worse:
+        return "contradicted_label"
+    return "equal_score" if better == worse else None
+
+
+def digest(*texts):
+    """Names a list of texts, which orders what has equal ratios in SHP."""
+    return hashlib.sha256(json.dumps(texts, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()[:16]
+
+
+def shp(rows):
+    usable = {}
+    for row in rows:
+        sides = ("A", "B") if row["labels"] == 1 else ("B", "A")
+        chosen, rejected = (row[f"human_ref_{side}"] for side in sides)
+        scores = [None if row[f"score_{side}"] is None else float(row[f"score_{side}"]) for side in sides]
+        if row["labels"] not in (None, 0, 1):
+            yield "unparsable"
+        elif None in row.values() or not math.isfinite(row["score_ratio"]):
+            yield "null_value"
+        elif (defect := score_defect(*scores)) or row["score_ratio"] <= 2:
+            yield pair(user(row["history"]), chosen, rejected, tuple(scores), defect or "low_score_ratio")
+        else:
+            usable.setdefault(row["history"], []).append((row["score_ratio"], chosen, rejected, tuple(scores)))
+    for history, found in usable.items():
+        order = sorted({(-ratio, digest(chosen, rejected)) for ratio, chosen, rejected, _ in found})
+        for ratio, chosen, rejected, scores in found:
+            beyond = order.index((-ratio, digest(chosen, rejected))) >= 5
+            yield pair(user(history), chosen, rejected, scores, "beyond_five_pairs" if beyond else None)
+
+
+def number(text):
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
+
+
+def code_ultrafeedback(rows):
+    for row in rows:
+        rated = None if row["responses"] is None else []
+        for answer in row["responses"] or []:
+            ratings = [
+                number(note["rating"])
+                for note in row["annotations"] or []
+                if note["model"] is not None and note["model"] == answer["model"]
+            ]
+            known = [rating for rating in ratings if rating is not None]
+            rated.append((answer["response"], sum(known) / len(known) if known else None))
+        yield from comparisons(user(row["instruction"]), rated)
+
+
+def argilla_math(rows):
+    for row in rows:
+        scores = row["chosen_rating"], row["rejected_rating"]
+        responses = row["chosen_response"], row["rejected_response"]
+        yield pair(user(row["instruction"]), *responses, scores, score_defect(*scores))
+
+
+def distilabel_orca(rows):
+    for row in rows:
+        system = (row["system"] or "").strip(MESSAGE_SPACE)
+        prompt = [{"role": "system", "content": row["system"]}] if system else []
+        ratings = row["rating"] or []
+        worse = min((r for r in ratings if r is not None), key=lambda r: (math.isnan(r), r), default=None)
+        scores = row["chosen_score"], worse
+        if row["status"] == "tie":
+            defect = "equal_score"
+        elif None in (row["status"], row["in_gsm8k_train"]) or len(ratings) != 2 or not finite(*ratings):
+            defect = "null_value"
+        else:
+            defect = score_defect(*scores) or ("in_gsm8k_train" if row["in_gsm8k_train"] else None)
+        yield pair(prompt + user(row["input"]), row["chosen"], row["rejected"], scores, defect)
+
+
+def dialogues(row, better, worse):
+    """A pair of dialogues {role, content}; scores that are both None are none."""
+    both = [
+        None if said is None else [{"role": turn["role"], "content": turn["content"]} for turn in said]
+        for said in (row["chosen"], row["rejected"])
+    ]
+    defects = [conversation_defect(said, "assistant") for said in both]
+    preferred, other = both
+    defect = defects[0] or defects[1]
+    if not defect and preferred[:-1] != other[:-1]:
+        defect = "contexts_differ"
+    if not defect and (better, worse) != (None, None):
+        defect = score_defect(number(better), number(worse))
+    prompt = None if preferred is None else preferred[:-1]
+    responses = [said[-1]["content"] if said else None for said in both]
+    return pair(prompt, *responses, (number(better), number(worse)), defect)
+
+
+def distilabel_capybara(rows):
+    for row in rows:
+        made = dialogues(row, row["rating_chosen"], row["rating_rejected"])
+        if not made["defect"] and None in (row["rating_chosen"], row["rating_rejected"]):
+            made["defect"] = "null_value"  # every pair of this set is rated
+        yield made
+
+
+def rlhflow_standard(rows):
+    for row in rows:
+        yield dialogues(row, row["chosen_score"], row["rejected_score"])
+
+
+def summarisation(rows):
+    for row in rows:
+        info, summaries = row["info"] or {}, row["summaries"]
+        told = [info.get(key) for key in ("subreddit", "title", "post")]
+        query = None if None in told else "SUBREDDIT: r/{}\n\nTITLE: {}\n\nPOST: {}\n\nTL;DR:".format(*told)
+        texts = [summary["text"] for summary in summaries or []] + [None, None]
+        first = 1 if row["choice"] == 1 else 0
+        defect = None
+        if row["choice"] not in (None, 0, 1) or len(summaries or []) > 2:
+            defect = "unparsable"
+        elif row["choice"] is None or summaries is None:
+            defect = "null_value"
+        elif len(summaries) < 2:
+            defect = "single_response"
+        elif told[2] is not None and not told[2].strip(MESSAGE_SPACE):
+            defect = "empty_round"
+        yield pair(user(query), texts[first], texts[1 - first], defect=defect)
+
+
 ADAPTERS = {
-    adapter.__name__: adapter for adapter in (hh_rlhf, ultrafeedback, helpsteer, pku_saferlhf, ultrainteract, nectar)
+    adapter.__name__: adapter
+    for adapter in (
+        hh_rlhf,
+        ultrafeedback,
+        helpsteer,
+        pku_saferlhf,
+        ultrainteract,
+        nectar,
+        shp,
+        code_ultrafeedback,
+        argilla_math,
+        distilabel_orca,
+        distilabel_capybara,
+        summarisation,
+        rlhflow_standard,
+    )
 }

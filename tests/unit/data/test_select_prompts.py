@@ -141,3 +141,52 @@ def test_disjoint_for_any_pool(tmp_path_factory, drawn, test, per_iteration):
     sets, _ = selected(tmp_path_factory.mktemp("p"), rows, 2, per_iteration, test=test, validation=0, length_bias=0)
     texts = [row["prompt"][0]["content"] for name in ("held_out", "iter1", "iter2") for row in sets[name]]
     assert len(texts) == len(set(texts)) == needed
+
+
+ROUNDS = pa.list_(pa.struct([("input", pa.string()), ("output", pa.string())]))
+STEPS = pa.list_(pa.struct([("from", pa.string()), ("value", pa.string())]))
+TEXT = pa.string()
+
+
+@pytest.mark.parametrize(
+    ("schema", "row", "prompt"),
+    [
+        ({"source": TEXT, "instruction": TEXT}, ("evol", "q"), [("user", "q")]),  # UltraFeedback
+        ({"prompt": TEXT, "helpfulness": pa.int64()}, ("q", 4), [("user", "q")]),  # HelpSteer
+        ({"prompt": TEXT, "quality": TEXT, "avg_rating": pa.float64()}, ("q", "[]", 4.5), [("user", "q")]),  # DIBT-10K
+        ({"id": TEXT, "system_prompt": TEXT, "question": TEXT}, ("i", "s", "q"), [("system", "s"), ("user", "q")]),
+        ({"id": TEXT, "system_prompt": TEXT, "question": TEXT}, ("i", "", "q"), [("user", "q")]),  # OpenOrca
+        ({"id": TEXT, "system_prompt": TEXT, "question": TEXT}, ("i", None, "q"), [("user", "q")]),
+        (  # Capybara
+            {"source": TEXT, "conversation": ROUNDS},
+            ("Airoboros", [{"input": "a", "output": "b"}, {"input": "q", "output": "c"}]),
+            [("user", "a"), ("assistant", "b"), ("user", "q")],
+        ),
+        (  # UltraInteract
+            {"trajectory": STEPS, "chosen": TEXT},
+            ([{"from": s, "value": v} for s, v in (("user", "q"), ("assistant", "b"), ("user", "no"))], "x"),
+            [("user", "q")],
+        ),
+        ({"task": TEXT, "instruction": TEXT, "response": TEXT}, ("t", "q", "a"), [("user", "q")]),
+    ],
+)
+def test_prompts_of_each_layout(tmp_path, schema, row, prompt):
+    table = pa.table({name: pa.array([value], kind) for (name, kind), value in zip(schema.items(), row, strict=True)})
+    pq.write_table(table, tmp_path / "raw.parquet")
+    outputs = [tmp_path / f"{name}.parquet" for name in ("pool", "iter1", "length_bias", "held_out")]
+    sizes = {"iterations": 1, "prompts_per_iteration": 1, "length_bias": 0, "validation": 0, "test": 0, "seed": 1}
+    pool, iteration, length_bias, held_out = outputs
+    main(
+        Args(
+            raw=(tmp_path / "raw.parquet",),
+            names=("collection",),
+            pool=pool,
+            iteration_outputs=(iteration,),
+            length_bias_output=length_bias,
+            held_out_output=held_out,
+            **sizes,
+        )
+    )
+    (made,) = read(pool)
+    assert [(turn["role"], turn["content"]) for turn in made["prompt"]] == prompt
+    assert made["source"] == "collection"

@@ -56,6 +56,37 @@ def test_layouts_may_be_mixed_and_order_does_not_matter(tmp_path):
     assert turned == made
 
 
+@pytest.mark.parametrize(
+    ("row", "asked", "answered"),
+    [
+        ({"instruction": "sum", "input": "1 2", "output": "3"}, "sum\n\n1 2", "3"),  # GPT4-LLM
+        ({"instruction": "sum", "input": "", "output": "3"}, "sum", "3"),
+        ({"instruction": "sum", "input": None, "output": "3"}, "sum", "3"),
+        ({"instruction": "sum", "input": "1 2", "response": "3"}, "sum\n\n1 2", "3"),  # GPTeacher
+        ({"instruction": "sum", "input": " ", "response": "3"}, "sum", "3"),
+        ({"source": "s", "instruction": "1+2", "output": "3"}, "1+2", "3"),  # MathInstruct
+        ({"instruction": "1+2", "response": "3"}, "1+2", "3"),  # Magicoder-Evol-Instruct
+        ({"task": "t", "dataset": "d", "instruction": "1+2", "response": "3", "id": "i"}, "1+2", "3"),  # UltraInteract
+        ({"question": "1+2?", "answer": "3"}, "1+2?", "3"),  # OrcaMath
+    ],
+)
+def test_an_instruction_and_its_answer_in_each_layout(tmp_path, row, asked, answered):
+    text = pa.schema([(name, pa.string()) for name in row])
+    blank = row | {"output": "", "response": "", "answer": ""}
+    missing = row | {"instruction": None, "question": None}
+    made, facts = standardised(tmp_path, ([{k: r[k] for k in row} for r in (row, blank, missing)], text))
+    assert facts == {"read": 3, "kept": 1, "empty_round": 1, "null_value": 1}
+    assert made[0]["messages"] == [{"role": "user", "content": asked}, {"role": "assistant", "content": answered}]
+
+
+def test_slimorca_has_more_in_its_turns(tmp_path):
+    turn = pa.struct([("from", pa.string()), ("value", pa.string()), ("weight", pa.float64())])
+    said = [("human", "q", 0.0), ("gpt", "a", 1.0)]
+    row = {"conversations": [dict(zip(("from", "value", "weight"), spoken, strict=True)) for spoken in said]}
+    made, _ = standardised(tmp_path, ([row], pa.schema([("conversations", pa.list_(turn))])))
+    assert [turn["content"] for turn in made[0]["messages"]] == ["q", "a"]
+
+
 def test_repeated_conversations_stay_with_identities_of_their_own(tmp_path):
     made, facts = standardised(tmp_path, ([GOOD, GOOD, GOOD], SHAREGPT))
     assert facts["kept"] == 3

@@ -32,6 +32,31 @@ labels = st.none() | st.sampled_from([0, 1, 2])
 flags = st.none() | st.booleans()
 scores = st.none() | st.sampled_from([1.0, 2.5, 4.25, float("nan"), float("inf")])
 ratings = st.none() | st.integers(0, 4)
+votes = st.none() | st.integers(2, 9)
+ratios = st.none() | st.sampled_from([1.5, 2.0, 2.5, 3.0, 4.0, float("nan")])
+text_ratings = st.sampled_from([None, "1", "4", "4.5", "5", "N/A"])
+models = st.none() | st.sampled_from(["m", "n"])
+messages = st.lists(
+    st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant", "system", None]), "content": words}),
+    max_size=4,
+)
+answered = st.sampled_from(["q", "p"]).flatmap(
+    lambda question: words.map(
+        lambda answer: [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    )
+)
+upvoted = st.fixed_dictionaries(
+    {
+        "history": st.just("q"),
+        "human_ref_A": st.sampled_from("abcdef"),
+        "human_ref_B": st.just("z"),
+        "score_A": st.just(6),
+        "score_B": st.just(2),
+        "labels": st.just(1),
+        "score_ratio": st.sampled_from([2.5, 3.0]),
+    }
+)
+summaries = st.lists(st.fixed_dictionaries({"text": words, "policy": words}), max_size=3)
 turns = st.fixed_dictionaries({"from": st.sampled_from(["user", "assistant", "system", None]), "value": words})
 ROWS = {
     "hh_rlhf": st.fixed_dictionaries(
@@ -76,6 +101,66 @@ ROWS = {
             ),
         }
     ),
+    "shp": st.fixed_dictionaries(
+        {
+            "history": words,
+            "human_ref_A": words,
+            "human_ref_B": words,
+            "score_A": votes,
+            "score_B": votes,
+            "labels": labels,
+            "score_ratio": ratios,
+        }
+    )
+    | upvoted,
+    "code_ultrafeedback": st.fixed_dictionaries(
+        {
+            "instruction": words,
+            "preference": words,
+            "responses": st.none() | st.lists(st.fixed_dictionaries({"model": models, "response": words}), max_size=3),
+            "annotations": st.none()
+            | st.lists(
+                st.fixed_dictionaries({"model": models, "rating": text_ratings, "rationale": words}),
+                max_size=4,
+            ),
+        }
+    ),
+    "argilla_math": st.fixed_dictionaries(
+        {
+            "instruction": words,
+            "chosen_response": words,
+            "chosen_rating": scores,
+            "rejected_response": words,
+            "rejected_rating": scores,
+        }
+    ),
+    "distilabel_orca": st.fixed_dictionaries(
+        {
+            "system": words,
+            "input": words,
+            "chosen": words,
+            "rejected": words,
+            "rating": st.none() | st.lists(scores, max_size=3),
+            "status": st.sampled_from([None, "tie", "swapped", "unchanged"]),
+            "chosen_score": scores,
+            "in_gsm8k_train": flags,
+        }
+    ),
+    "distilabel_capybara": st.fixed_dictionaries(
+        {side: st.none() | messages | answered for side in ("chosen", "rejected")}
+        | dict.fromkeys(("rating_chosen", "rating_rejected"), ratings)
+    ),
+    "rlhflow_standard": st.fixed_dictionaries(
+        {side: st.none() | messages | answered for side in ("chosen", "rejected")}
+        | dict.fromkeys(("chosen_score", "rejected_score"), text_ratings)
+    ),
+    "summarisation": st.fixed_dictionaries(
+        {
+            "info": st.none() | st.fixed_dictionaries({"id": words, "post": words, "title": words, "subreddit": words}),
+            "summaries": st.none() | summaries,
+            "choice": labels,
+        }
+    ),
 }
 
 
@@ -105,6 +190,18 @@ def test_adapter_agrees_with_plain_python(source, data):
         pairs, facts = standardise(Path(folder), source, rows)
     assert comparable(defect_alone(pairs)) == comparable(defect_alone(expected))
     assert facts == {"rows": len(rows), "pairs": len(expected)}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(upvoted, min_size=6, max_size=20), st.randoms(use_true_random=False))
+def test_five_pairs_of_a_post_whatever_their_order(rows, random):
+    with TemporaryDirectory() as folder:
+        pairs, _ = standardise(Path(folder), "shp", rows)
+        random.shuffle(rows)
+        assert standardise(Path(folder), "shp", rows)[0] == pairs
+    assert comparable(pairs) == comparable(reference.shp(rows))
+    kept = {p["pair_id"] for p in pairs if p["defect"] is None}
+    assert 0 < len(kept) <= 5
 
 
 @settings(max_examples=60, deadline=None)
@@ -230,7 +327,7 @@ def test_identity_is_of_the_content(tmp_path):
 
 
 def test_unknown_source_names_those_there_are(tmp_path):
-    with pytest.raises(StudyError, match=r"--source shp_2: .*hh_rlhf, nectar, pku_saferlhf"):
+    with pytest.raises(StudyError, match=r"--adapter shp_2: .*hh_rlhf, nectar, pku_saferlhf"):
         main(Args(tmp_path / "raw.parquet", "shp_2", tmp_path / "out.parquet"))
 
 
