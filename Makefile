@@ -1,7 +1,7 @@
 # make help lists the targets. The two that a newcomer needs: make demo, make test.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo real test test-slow lint clean findings schema lock venv
+.PHONY: help demo real test test-slurm lint clean findings schema lock venv
 
 VENV := .venv
 PYTHON ?= python3
@@ -22,7 +22,10 @@ real: $(VENV)/.installed ## a tiny reward model on real preference pairs: make r
 	@$(RUN) python -m scripts.report.summarise --held-out results/real/tables/reward_models_held_out.csv --page results/real/report/index.html
 
 test: $(VENV)/.installed ## unit, workflow and fault tests
-	$(RUN) python -m pytest tests -n 2 --dist loadgroup
+	$(RUN) python -m pytest tests -m "not slurm" -n 2 --dist loadgroup
+
+test-slurm: $(VENV)/.installed ## a tiny study through a private SLURM (as root; apt-get install slurmctld slurmd slurm-client munge)
+	$(RUN) python -m pytest tests/slurm -m slurm
 
 findings: $(VENV)/.installed ## the demo over three seeds: which findings of the paper appear (about half an hour)
 	@for seed in 1 2 3; do \

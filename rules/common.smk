@@ -81,8 +81,14 @@ def python_module(gpus):
 
 
 def resource(rule, name):
-    """gpus, threads, memory_gb or hours of a rule's jobs, from the configuration."""
+    """gpus, threads or hours of a rule's jobs, from the configuration."""
     return getattr(STUDY.resources.get(rule, sections.Resources()), name)
+
+
+def memory_mb(rule):
+    """Memory of a rule's jobs: what the configuration says, and as much again on each further attempt, to its limit."""
+    needs = STUDY.resources.get(rule, sections.Resources())
+    return lambda w, attempt: 1024 * min(needs.memory_gb * attempt, needs.memory_limit_gb or float("inf"))
 
 
 # --- data ---------------------------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ rule standardise_preferences:  # any published schema -> (prompt, chosen, reject
     benchmark:
         "results/{study}/benchmarks/standardise_preferences/{source}.tsv"
     resources:
-        mem_mb=resource("standardise_preferences", "memory_gb") * 1024,
+        mem_mb=memory_mb("standardise_preferences"),
         runtime=resource("standardise_preferences", "hours") * 60,
     params:
         adapter=lambda w: adapter(w.source),
@@ -83,7 +83,7 @@ rule count_tokens:
         "results/{study}/benchmarks/count_tokens/{source}.tsv"
     threads: resource("count_tokens", "threads")
     resources:
-        mem_mb=resource("count_tokens", "memory_gb") * 1024,
+        mem_mb=memory_mb("count_tokens"),
         runtime=resource("count_tokens", "hours") * 60,
     params:
         code=code_digest("scripts.data.count_tokens"),
@@ -104,7 +104,7 @@ rule filter_preferences:  # noisy pairs out, each with its reason
     benchmark:
         "results/{study}/benchmarks/filter_preferences/{source}.tsv"
     resources:
-        mem_mb=resource("filter_preferences", "memory_gb") * 1024,
+        mem_mb=memory_mb("filter_preferences"),
         runtime=resource("filter_preferences", "hours") * 60,
     params:
         margin=lambda w: DATA.preferences[w.source].minimum_margin,
@@ -126,7 +126,7 @@ rule mix_preferences:  # MIX1, MIX2 (Section 2); the off-policy pairs of the off
     benchmark:
         "results/{study}/benchmarks/mix_preferences/{mix}.tsv"
     resources:
-        mem_mb=resource("mix_preferences", "memory_gb") * 1024,
+        mem_mb=memory_mb("mix_preferences"),
         runtime=resource("mix_preferences", "hours") * 60,
     params:
         cap=lambda w: flags({"cap": DATA.mixes[w.mix].cap}),

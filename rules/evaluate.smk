@@ -16,7 +16,7 @@ rule measure_responses:  # reward, gold reward, length and log pi/pi_0 of a poli
         "results/{study}/benchmarks/measure_responses/{policy}.tsv"
     resources:
         gpu=resource("measure_responses", "gpus"),
-        mem_mb=resource("measure_responses", "memory_gb") * 1024,
+        mem_mb=memory_mb("measure_responses"),
         runtime=resource("measure_responses", "hours") * 60,
     params:
         gold=lambda w: "--gold" if STUDY.world else "--no-gold",

@@ -14,7 +14,7 @@ rule generate_responses:  # line 4: n/2 at temperature 1.0, n/2 at 0.7
     threads: resource("generate_responses", "threads")
     resources:
         gpu=resource("generate_responses", "gpus"),
-        mem_mb=resource("generate_responses", "memory_gb") * 1024,
+        mem_mb=memory_mb("generate_responses"),
         runtime=resource("generate_responses", "hours") * 60,
     params:
         temperatures=lambda w: [actor.temperature for actor in samplers()[w.sampler]],
@@ -43,7 +43,7 @@ rule score_responses:
     threads: resource("score_responses", "threads")
     resources:
         gpu=resource("score_responses", "gpus"),
-        mem_mb=resource("score_responses", "memory_gb") * 1024,
+        mem_mb=memory_mb("score_responses"),
         runtime=resource("score_responses", "hours") * 60,
     params:
         code=code_digest("scripts.online.score_responses"),
@@ -85,7 +85,7 @@ rule train_dpo:  # line 3: DPO against pi_0, from the last iteration's weights
     threads: resource("train_dpo", "threads")
     resources:
         gpu=resource("train_dpo", "gpus"),
-        mem_mb=resource("train_dpo", "memory_gb") * 1024,
+        mem_mb=memory_mb("train_dpo"),
         runtime=resource("train_dpo", "hours") * 60,
     params:
         launch=python_module(resource("train_dpo", "gpus")),

@@ -14,7 +14,7 @@ rule train_reward_model:
     threads: resource("train_reward_model", "threads")
     resources:
         gpu=resource("train_reward_model", "gpus"),
-        mem_mb=resource("train_reward_model", "memory_gb") * 1024,
+        mem_mb=memory_mb("train_reward_model"),
         runtime=resource("train_reward_model", "hours") * 60,
     params:
         launch=python_module(resource("train_reward_model", "gpus")),
@@ -39,7 +39,7 @@ rule score_reward_bench:
         "results/{study}/benchmarks/score_reward_bench/{reward}.tsv"
     resources:
         gpu=resource("score_reward_bench", "gpus"),
-        mem_mb=resource("score_reward_bench", "memory_gb") * 1024,
+        mem_mb=memory_mb("score_reward_bench"),
         runtime=resource("score_reward_bench", "hours") * 60,
     params:
         code=code_digest("scripts.reward.score_reward_bench"),
@@ -60,7 +60,7 @@ rule score_held_out:  # accuracy on pairs of the mix that no reward model saw
         "results/{study}/benchmarks/score_held_out/{reward}.tsv"
     resources:
         gpu=resource("score_held_out", "gpus"),
-        mem_mb=resource("score_held_out", "memory_gb") * 1024,
+        mem_mb=memory_mb("score_held_out"),
         runtime=resource("score_held_out", "hours") * 60,
     params:
         code=code_digest("scripts.reward.score_held_out"),

@@ -75,7 +75,7 @@ rule train_sft:
     threads: resource("train_sft", "threads")
     resources:
         gpu=resource("train_sft", "gpus"),
-        mem_mb=resource("train_sft", "memory_gb") * 1024,
+        mem_mb=memory_mb("train_sft"),
         runtime=resource("train_sft", "hours") * 60,
     params:
         launch=python_module(resource("train_sft", "gpus")),

@@ -41,9 +41,16 @@ def tree() -> str:
         text=True,
         check=True,
     ).stdout.split()
-    files = sorted(f for f in listed if f.startswith(ROOMS) and not f.endswith("__init__.py") and (ROOT / f).exists())
-    width = max(map(len, files))
-    return "\n".join(f"{file:<{width}}  {WITHOUT_WORDS.get(file) or first_sentence(ROOT / file)}" for file in files)
+    files = (f for f in listed if f.startswith(ROOMS) and not f.endswith("__init__.py") and (ROOT / f).exists())
+    lines, folder = [], "."
+    for file in sorted(files, key=lambda file: (str(Path(file).parent), file)):
+        path = Path(file)
+        if str(path.parent) != folder:
+            folder = str(path.parent)
+            lines.append(f"{folder}/")
+        indent = "" if folder == "." else "  "
+        lines.append(f"{indent + path.name:<30} {WITHOUT_WORDS.get(file) or first_sentence(ROOT / path)}")
+    return "\n".join(lines)
 
 
 def first_sentence(file: Path) -> str:

@@ -186,6 +186,9 @@ class Resources(Section):
     gpus: int = Field(0, ge=0)
     threads: Positive = 1
     memory_gb: Positive = 4
+    memory_limit_gb: Positive | None = Field(
+        None, description="A job that failed asks for memory_gb more, up to this: what a node has."
+    )
     hours: float = Field(1, gt=0)
 
 

@@ -1,4 +1,4 @@
-"""A private SLURM on one machine: a controller, three virtual nodes and eight fake GPUs, for tests and for trying a profile.
+"""A private SLURM on one machine, for tests and for trying a profile: three virtual nodes and eight fake GPUs.
 
     apt-get install -y --no-install-recommends slurmctld slurmd slurm-client munge     (Debian; as root)
     python -m tests.slurm.cluster start
@@ -6,11 +6,11 @@
     python -m tests.slurm.cluster status
     python -m tests.slurm.cluster stop
 
-Node `cpu1` is the partition cpu; `gpu1` and `gpu2`, with four GPUs each, are the partitions gpu and low (low is preempted by
-gpu). The GPUs are character devices: SLURM hands them out and sets CUDA_VISIBLE_DEVICES, but CUDA finds none.
+Node `cpu1` is the partition cpu; `gpu1` and `gpu2`, with four GPUs each, are the partitions gpu and low (low is
+preempted by gpu). The GPUs are character devices: SLURM hands them out and sets CUDA_VISIBLE_DEVICES, CUDA finds none.
 
-Configuration, key, logs and state lie in one temporary folder. The link /etc/slurm/slurm.conf leads to it, because the job
-step of Snakemake's plugin drops SLURM_CONF from the environment; by that link `stop` and `status` find the cluster.
+Configuration, key, logs and state lie in one temporary folder. The link /etc/slurm/slurm.conf leads to it, because the
+job step of Snakemake's plugin drops SLURM_CONF from the environment; by that link `stop` and `status` find the cluster.
 """
 
 import os
@@ -110,7 +110,8 @@ def start(folder: Path | None = None) -> Path:
         raise StudyError(f"no private SLURM: {reason}")
     if running_folder() and marked_processes(running_folder()):
         raise StudyError(
-            f"a private SLURM was started already, in {running_folder()}. To stop it: python -m tests.slurm.cluster stop"
+            f"a private SLURM was started already, in {running_folder()}."
+            " To stop it: python -m tests.slurm.cluster stop"
         )
     folder = Path(tempfile.mkdtemp(prefix="private-slurm-", dir=folder))
     try:
@@ -132,7 +133,7 @@ def write_configuration(folder: Path) -> None:
     folder.chmod(0o755)  # mkdtemp makes it private, and munge wants its socket's folder open
     for sub in ("state", "log", "munge", *(f"spool/{name}" for name in NODES)):
         (folder / sub).mkdir(parents=True, mode=0o755)
-    key = folder / "munge/key"
+    key = folder / "munge/key-file"
     key.write_bytes(secrets.token_bytes(128))
     key.chmod(0o600)
     host = socket.gethostname().split(".")[0]
@@ -161,11 +162,8 @@ def free_ports(n: int) -> list[int]:
 
 def start_daemons(folder: Path) -> None:
     munge = folder / "munge"
-    daemon(
-        folder,
-        ["munged", f"--socket={munge}/socket", f"--key-file={munge}/key", f"--pid-file={munge}/pid"]
-        + [f"--log-file={munge}/log", f"--seed-file={munge}/seed", "--force"],
-    )
+    files = [f"--{option}={munge}/{option}" for option in ("socket", "key-file", "pid-file", "log-file", "seed-file")]
+    daemon(folder, ["munged", "--force", *files])  # it frowns on a private TMPDIR, which does no harm here
     wait_for((munge / "socket").exists, seconds=10, what="the socket of munged")
     daemon(folder, ["slurmctld", "-c", "-f", f"{folder}/slurm.conf"])
     wait_for(lambda: command("scontrol", "ping").returncode == 0, seconds=20, what="an answer of slurmctld")

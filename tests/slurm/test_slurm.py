@@ -1,7 +1,7 @@
 """The tiny study through a real SLURM with `--profile slurm`: what each rule asks for, and what becomes of killed jobs.
 
-One run serves most tests: everything up to the policy of iteration 1, while two of its jobs are cancelled from outside. The
-GPUs are fake and torch sees none, so training takes one process a job; several GPUs in one job are not tested here.
+One run serves most tests: everything up to the policy of iteration 1, while two of its jobs are cancelled from outside.
+The GPUs are fake and torch sees none, so training takes one process a job; several GPUs in one job are not tested here.
 """
 
 import os
@@ -19,7 +19,7 @@ import pytest
 from tests.slurm import cluster
 from tests.workflow.study import DEMO, ROOT, TINY
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.xdist_group("slurm")]
 
 TARGET = "results/tiny/runs/iterative/iter1/policy"
 TOKEN = "hf_planted_token_that_must_not_be_seen"
@@ -65,7 +65,7 @@ class ClusterStudy:
 
 
 def rule_of(job: dict[str, str]) -> str:
-    return job["Comment"].removeprefix("rule_").split("_wildcards_")[0]
+    return job.get("Comment", "").removeprefix("rule_").split("_wildcards_")[0]
 
 
 @pytest.fixture(scope="module")
@@ -147,8 +147,9 @@ def test_the_target_is_whole_and_no_other_job_ran_twice(study):
     }
 
 
-def test_the_second_attempt_asks_for_more_memory(study):
-    assert [job["MinMemoryNode"] for job in study.of("train_base")] == ["4G", "8G"]
+@pytest.mark.parametrize(("rule", "memory"), [("train_base", ["4G", "8G"]), ("train_dpo", ["3G", "4G"])])
+def test_the_second_attempt_asks_for_more_memory_up_to_the_limit(study, rule, memory):
+    assert [job["MinMemoryNode"] for job in study.of(rule)] == memory
 
 
 def test_secrets_of_the_environment_are_written_nowhere(study):
@@ -177,3 +178,18 @@ def test_after_a_kill_of_snakemake_the_documented_commands_find_its_jobs_and_go_
     assert (study.folder / TARGET / "manifest.json").is_file()
     last = [job for job in cluster.records() if rule_of(job) == "train_dpo"][-2:]
     assert [(job["JobId"] == orphan, job["JobState"]) for job in last] == [(True, "CANCELLED"), (False, "COMPLETED")]
+
+
+def test_a_preempted_job_goes_back_to_the_queue_and_ends_well(study, tmp_path):
+    shutil.rmtree(study.folder / TARGET)
+    site = tmp_path / "site.yaml"
+    site.write_text("partitions: {cpu: {max_gpu: 0}, low: {max_gpu: 4}}")
+    process = study.snakemake("--slurm-partition-config", str(site), "--", TARGET)
+    preempted = study.running_job("train_dpo", process)
+    whole_nodes = ["--partition=gpu", "--nodes=2", "--gpus-per-node=4", "--mem=1G", "--output=/dev/null"]
+    subprocess.run(["sbatch", *whole_nodes, "--wrap", "sleep 3"], check=True, stdout=subprocess.DEVNULL)
+    study.finish(process)
+    # SLURM holds a preempted job back for some minutes before it may start again: most of this test's time.
+    last = [job for job in cluster.records() if rule_of(job) == "train_dpo"][-1]
+    assert (last["JobId"], last["JobState"], last["Restarts"]) == (preempted, "COMPLETED", "1")
+    assert (study.folder / TARGET / "manifest.json").is_file()

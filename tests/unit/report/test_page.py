@@ -141,6 +141,8 @@ def test_durations(seconds, words):
         ("pku_saferlhf", "PKU-SafeRLHF-30K"),
         ("ultrafeedback", "UltraFeedback"),
         ("code_ultrafeedback", "CodeUltraFeedback"),
+        ("distilabel_orca", "OpenOrca"),
+        ("distilabel_capybara", "Capybara"),
         ("nectar", None),
     ],
 )
