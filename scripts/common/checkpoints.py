@@ -19,15 +19,21 @@ MARK = "whole.json"
 
 
 def work_directory(output: Path, identity: str) -> Path:
-    """The work directory of an output; those of earlier configurations of the same output are removed."""
-    parent = output.with_name(f".{output.name}.work")
-    parent.mkdir(parents=True, exist_ok=True)
-    work = parent / identity
-    for other in parent.iterdir():
+    """The work directory of an output under one configuration."""
+    work = output.with_name(f".{output.name}.work") / identity
+    work.mkdir(parents=True, exist_ok=True)
+    return work
+
+
+def tidy(work: Path) -> None:
+    """Remove what no job will resume from: work of earlier configurations of the output, half-written checkpoints."""
+    for other in work.parent.iterdir():
         if other.is_dir() and other != work:
             remove(other)
-    work.mkdir(exist_ok=True)
-    return work
+    for checkpoint in work.glob("checkpoint-*"):
+        if not _is_whole(checkpoint):
+            print(f"{checkpoint}: not whole, passed over")
+            remove(checkpoint)
 
 
 @contextmanager
@@ -61,14 +67,9 @@ def mark_whole(checkpoint: Path) -> None:
 
 
 def latest_whole(work: Path) -> Path | None:
-    """The newest checkpoint whose files are all there in full; half-written ones are removed."""
-    found = sorted(work.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
-    for checkpoint in found:
-        if _is_whole(checkpoint):
-            return checkpoint
-        print(f"{checkpoint}: not whole, passed over")
-        remove(checkpoint)
-    return None
+    """The newest checkpoint whose files are all there in full."""
+    whole = [checkpoint for checkpoint in work.glob("checkpoint-*") if _is_whole(checkpoint)]
+    return max(whole, key=lambda checkpoint: int(checkpoint.name.rpartition("-")[2]), default=None)
 
 
 def _is_whole(checkpoint: Path) -> bool:

@@ -27,7 +27,8 @@ A = TypeVar("A")
 def run(main: Callable[[A], Mapping[str, Any] | None], arguments: type[A]) -> None:
     """Parse the command line into `arguments`, check that inputs exist, call `main`, write manifests, print a summary.
 
-    What `main` returns (counts, tokens, losses) goes into the manifest and into the summary.
+    What `main` returns (counts, tokens, losses) goes into the manifest and into the summary. A `main` that returns
+    nothing has said all that there is to say: no summary follows, so that what it prints can be piped.
     """
     module = sys.modules[main.__module__]
     args = tyro.cli(arguments, description=module.__doc__, prog=f"python -m {_module_name(module)}")
@@ -37,13 +38,16 @@ def run(main: Callable[[A], Mapping[str, Any] | None], arguments: type[A]) -> No
         for name, path in inputs:
             if not path.exists():
                 raise StudyError(f"--{name.replace('_', '-')} {path}: there is no such file or folder.")
-        facts = dict(main(args) or {})
+        said = main(args)
+        facts = dict(said or {})
         if int(os.environ.get("RANK", 0)) == 0:
             from scripts.common.provenance import write_manifests
 
             write_manifests(_module_name(module), args, inputs, outputs, facts, started)
     except StudyError as error:
         sys.exit(f"error: {error}")
+    if said is None:
+        return
     for key, value in facts.items():
         print(f"{key:>24}  {value:,.4g}" if isinstance(value, float) else f"{key:>24}  {value}")
     print(f"{'seconds':>24}  {time.time() - started:.1f}")

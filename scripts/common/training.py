@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
+import signal
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,13 +42,20 @@ def fit(
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     torch.use_deterministic_algorithms(not torch.cuda.is_available())
     main_process = int(os.environ.get("RANK", 0)) == 0
-    with checkpoints.only_writer(args.output) if main_process else _nothing():
+    with checkpoints.only_writer(args.output) if main_process else nullcontext():
         work = checkpoints.work_directory(args.output, _identity(module, args))
+        resumed = checkpoints.latest_whole(work)
+        if main_process:
+            checkpoints.tidy(work)
         set_seed(args.seed)
         trainer = build(_options(args.optimisation, args.seed, work))
-        _replace_callbacks(trainer)
-        resumed = checkpoints.latest_whole(work)
+        asked_to_stop = _replace_callbacks(trainer)
         result = trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+        if asked_to_stop():
+            done = f"step {trainer.state.global_step} of {trainer.state.max_steps}"
+            raise StudyError(
+                f"{args.output}: stopped by SIGTERM after {done}, with a checkpoint. The same command goes on there."
+            )
         history = trainer.state.log_history
         losses = [row["loss"] for row in history if "loss" in row]
         check(losses)
@@ -147,9 +156,17 @@ def _publish(trainer: "Trainer", output: Path, history: list[Mapping[str, Any]])
             log.writelines(json.dumps(row) + "\n" for row in history)
 
 
-def _replace_callbacks(trainer: "Trainer") -> None:
-    """A bar without a line for each step (these go to training_log.jsonl), and marks on checkpoints that are whole."""
+def _replace_callbacks(trainer: "Trainer") -> Callable[[], bool]:
+    """A bar without a line for each step (these go to training_log.jsonl), marks on whole checkpoints, and SIGTERM.
+
+    A scheduler that takes a node back sends SIGTERM some seconds before it kills: save at once and stop. What is
+    returned tells whether that has happened.
+    """
+    import torch.distributed as distributed
     from transformers import PrinterCallback, ProgressCallback, TrainerCallback
+
+    received = []
+    several = distributed.is_available() and distributed.is_initialized()
 
     class Bar(ProgressCallback):
         def on_log(self, args, state, control, logs=None, **kwargs):
@@ -157,20 +174,24 @@ def _replace_callbacks(trainer: "Trainer") -> None:
 
     class MarkCheckpoints(TrainerCallback):
         def on_save(self, args, state, control, **kwargs):
-            import torch.distributed as distributed
-
-            if distributed.is_available() and distributed.is_initialized():
+            if several:
                 distributed.barrier()  # every process has written its part
             if state.is_world_process_zero:
                 checkpoints.mark_whole(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
+    class SaveAndStop(TrainerCallback):
+        def on_step_end(self, args, state, control, **kwargs):
+            flags = [bool(received)]
+            if several:  # the signal may reach processes in different steps; all must stop after the same one
+                flags = [False] * distributed.get_world_size()
+                distributed.all_gather_object(flags, bool(received))
+            if any(flags) and state.global_step < state.max_steps:
+                received.append("by some process")
+                control.should_save = control.should_training_stop = True
+
+    signal.signal(signal.SIGTERM, lambda number, frame: received.append("by this process"))
     trainer.remove_callback(ProgressCallback)
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(Bar())
-    trainer.add_callback(MarkCheckpoints())
-
-
-class _nothing:
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
+    for callback in (Bar(), MarkCheckpoints(), SaveAndStop()):
+        trainer.add_callback(callback)
+    return lambda: bool(received) and trainer.state.global_step < trainer.state.max_steps

@@ -1,6 +1,7 @@
 """Bad input and bad luck: one clear message, nothing half-written believed, nothing lost."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -50,6 +51,29 @@ def test_killed_dpo_resumes_and_ends_with_the_same_weights(built, tmp_path):
     assert "resumed_at_step  0" not in again.stdout
     assert (killed / "model.safetensors").read_bytes() == (undisturbed / "model.safetensors").read_bytes()
     assert not list(tmp_path.glob(".killed.work/*/checkpoint-*"))
+
+
+def test_sigterm_saves_at_once_and_the_next_run_goes_on_from_that_very_step(built, tmp_path):
+    undisturbed, stopped = tmp_path / "undisturbed", tmp_path / "stopped"
+    subprocess.run(dpo(built, undisturbed), env=environment(), cwd=ROOT, check=True, capture_output=True)
+
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(dpo(built, stopped), env=environment(), cwd=ROOT, **pipes)
+    deadline = time.time() + 180
+    while not list(tmp_path.glob(".stopped.work/*/checkpoint-*/whole.json")):
+        assert process.poll() is None, "training ended before its first checkpoint"
+        assert time.time() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 1
+    step = re.search(r"stopped by SIGTERM after step (\d+) of \d+, with a checkpoint", errors).group(1)
+    assert "Traceback" not in errors
+    assert not stopped.exists()
+
+    again = subprocess.run(dpo(built, stopped), env=environment(), cwd=ROOT, check=True, capture_output=True, text=True)
+    assert f"resumed_at_step  {step}\n" in again.stdout
+    assert (stopped / "model.safetensors").read_bytes() == (undisturbed / "model.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize(

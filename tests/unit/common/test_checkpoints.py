@@ -29,7 +29,9 @@ def test_unmarked_checkpoint_is_passed_over_and_removed(tmp_path):
     whole = save(tmp_path, 10)
     half = save(tmp_path, 20, whole=False)
     assert checkpoints.latest_whole(tmp_path) == whole
+    checkpoints.tidy(tmp_path)
     assert not half.exists()
+    assert whole.exists()
 
 
 def test_truncated_file_and_missing_file_are_recognised(tmp_path):
@@ -44,10 +46,12 @@ def test_nothing_to_resume_from(tmp_path):
     assert checkpoints.latest_whole(tmp_path) is None
 
 
-def test_work_directory_forgets_other_configurations(tmp_path):
+def test_another_configuration_has_a_directory_of_its_own_and_forgets_the_others(tmp_path):
     output = tmp_path / "policy"
     save(checkpoints.work_directory(output, "aaaa"), 10)
     work = checkpoints.work_directory(output, "bbbb")
+    assert checkpoints.latest_whole(work) is None
+    checkpoints.tidy(work)
     assert [path.name for path in work.parent.iterdir()] == ["bbbb"]
     assert checkpoints.work_directory(output, "bbbb") == work
 
