@@ -22,7 +22,8 @@ real: $(VENV)/.installed ## a tiny reward model on real preference pairs: make r
 	@$(RUN) python -m scripts.report.summarise --held-out results/real/tables/reward_models_held_out.csv --page results/real/report/index.html
 
 test: $(VENV)/.installed ## unit, workflow and fault tests
-	$(RUN) python -m pytest tests -m "not slurm" -n 2 --dist loadgroup
+	$(RUN) python -m pytest tests/unit -n 2
+	$(RUN) python -m pytest tests/workflow tests/faults tests/slurm -m "not slurm"  # Snakemake uses both cores itself
 
 test-slurm: $(VENV)/.installed ## a tiny study through a private SLURM (as root; apt-get install slurmctld slurmd slurm-client munge)
 	$(RUN) python -m pytest tests/slurm -m slurm

@@ -12,7 +12,7 @@ import pytest
 
 from tests.workflow.study import ROOT, Study
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("study")]
+pytestmark = pytest.mark.workflow
 
 
 def environment() -> dict[str, str]:

@@ -8,7 +8,7 @@ import pytest
 from scripts.common.errors import StudyError
 from tests.slurm import cluster
 
-pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
+pytestmark = pytest.mark.slurm
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ import pytest
 from tests.slurm import cluster
 from tests.workflow.study import DEMO, ROOT, TINY
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.xdist_group("slurm")]
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
 TARGET = "results/tiny/runs/iterative/iter1/policy"
 TOKEN = "hf_planted_token_that_must_not_be_seen"

@@ -8,7 +8,7 @@ import pytest
 
 from tests.workflow.study import ROOT
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("study")]
+pytestmark = pytest.mark.workflow
 
 EXAMPLES = ROOT / "scripts/report/sql/examples"
 RUNS = ("iterative", "concise")  # without a length penalty, and with one

@@ -8,7 +8,7 @@ import pytest
 
 from tests.workflow.study import Study
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("study")]
+pytestmark = pytest.mark.workflow
 
 
 def test_all_targets_exist_and_the_page_is_one_file(built):

@@ -1,3 +1,5 @@
+"""The tiny study that workflow and fault tests share."""
+
 import shutil
 
 import pytest
@@ -7,7 +9,7 @@ from tests.workflow.study import Study
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory) -> Study:
-    """The tiny study, run to its end once; tests read it and must not change it."""
+    """The tiny study, run to its end once a session; tests read it and must not change it."""
     study = Study(tmp_path_factory.mktemp("study"))
     study.build()
     return study

@@ -1,0 +1,37 @@
+"""What is stale, where an artifact comes from, and the frozen archive, on the tiny study as Snakemake built it."""
+
+import pytest
+
+from scripts.report import freeze, lineage, stale
+
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("study")]
+
+
+def test_a_built_study_is_not_stale(built):
+    assert stale.pending(built.configs, folder=built.folder) == []
+
+
+def test_a_changed_penalty_is_named_and_the_rest_follows(built):
+    changed = built.with_changes("runs: {concise: {length_penalty: 0.005}}")
+    rows = stale.summarise(stale.pending(changed.configs, folder=built.folder), built.folder)
+    own = [(row.rule, row.why) for row in rows if not row.why.startswith("follows")]
+    assert ("select_pairs", "changed: --length-penalty 0.002 → 0.005") in own
+    assert {rule for rule, _ in own} == {"select_pairs", "tabulate_policies"}  # Table 4 shows the penalty
+    assert ("train_dpo", "follows select_pairs") in {(row.rule, row.why) for row in rows}
+    assert all(row.seconds > 0 for row in rows)
+
+
+def test_the_page_leads_back_to_the_world_and_nothing_has_changed(built):
+    found = lineage.trace(built.results / "report/index.html")
+    assert {a.module for a in found.artifacts.values()} >= {"scripts.world.generate_world", "scripts.online.train_dpo"}
+    assert found.other_reads == []
+    program = {"page.html.jinja", "paper.tsv", "world.jinja"}
+    assert {path.rpartition("/")[2] for path, a in found.artifacts.items() if a.marks} == program
+
+
+def test_a_finished_study_freezes_without_a_warning_about_itself(built, tmp_path):
+    args = freeze.Args(built.results, built.configs, tmp_path / "tiny.tar.gz")
+    assert freeze.out_of_date(args) == []
+    contents = freeze.collect(args, "c0ffee", [])
+    assert "results/tiny/tables/table2_policies.csv" in contents
+    assert "Nothing: the study makes its own data." in contents["README.txt"].data.decode()
