@@ -1,13 +1,14 @@
 # make help lists the targets. The two that a newcomer needs: make demo, make test.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo real test test-slurm lint clean findings schema lock venv
+.PHONY: help demo real test test-slurm plan stale freeze lint clean findings schema lock venv
 
 VENV := .venv
 PYTHON ?= python3
 RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 SNAKEMAKE := $(RUN) snakemake --profile profiles/local $$(if [ -t 2 ]; then echo --logger rich; else echo --quiet rules; fi)
 DATA ?= ../shared/data
+STUDY ?= paper
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -27,6 +28,15 @@ test: $(VENV)/.installed ## unit, workflow and fault tests
 
 test-slurm: $(VENV)/.installed ## a tiny study through a private SLURM (as root; apt-get install slurmctld slurmd slurm-client munge)
 	$(RUN) python -m pytest tests/slurm -m slurm
+
+plan: $(VENV)/.installed ## jobs, GPU-hours, disk and wall time before a study is launched: make plan STUDY=paper
+	@$(RUN) python -m scripts.report.plan --config config/$(STUDY).yaml
+
+stale: $(VENV)/.installed ## what a run would rebuild, and why: make stale STUDY=demo
+	@$(RUN) python -m scripts.report.stale --config config/$(STUDY).yaml
+
+freeze: $(VENV)/.installed ## one archive that repeats a study elsewhere: make freeze STUDY=demo
+	@$(RUN) python -m scripts.report.freeze --study results/$(STUDY) --config config/$(STUDY).yaml --output $(STUDY)-frozen.tar.gz
 
 findings: $(VENV)/.installed ## the demo over three seeds: which findings of the paper appear (about half an hour)
 	@for seed in 1 2 3; do \

@@ -1,6 +1,8 @@
 """The tiny study that workflow and fault tests share."""
 
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -9,8 +11,12 @@ from tests.workflow.study import Study
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory) -> Study:
-    """The tiny study, run to its end once a session; tests read it and must not change it."""
-    study = Study(tmp_path_factory.mktemp("study"))
+    """The tiny study, run to its end once a session; tests read it and must not change it.
+
+    TINY_STUDY names a folder where it is kept for the next session, for those who work on these tests.
+    """
+    kept = os.environ.get("TINY_STUDY")
+    study = Study(Path(kept) if kept else tmp_path_factory.mktemp("study"))
     study.build()
     return study
 

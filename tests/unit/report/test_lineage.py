@@ -141,10 +141,17 @@ def test_an_edited_file_of_a_folder_is_seen_by_reader_and_folder():
 
 
 @pytest.mark.usefixtures("study")
-def test_what_is_gone_still_leads_on_by_its_manifest():
+def test_what_is_not_here_still_leads_on_by_its_manifest():
     PAIRS.unlink()
-    assert marks() == {str(PAIRS): ["gone"]}
+    assert marks() == {str(PAIRS): ["not here"]}
     assert str(RAW) in lineage.trace(TABLE).artifacts
+
+
+@pytest.mark.usefixtures("study")
+def test_a_model_of_which_only_the_manifest_was_kept_is_not_here():
+    (BASE / "model.safetensors").unlink()
+    assert marks() == {str(BASE): ["not here"]}
+    assert other_reads() == []
 
 
 @pytest.mark.usefixtures("study")

@@ -56,6 +56,7 @@ def test_without_a_manifest_snakemakes_own_words_stand():
 def test_other_inputs_are_named():
     job = select_pairs(**{stale.INPUTS: ""})
     assert because(job, manifest(inputs=("q.parquet",))) == "other inputs: now p.parquet; no longer q.parquet"
+    assert because(job) == "other inputs"  # nothing is recorded that could be compared
 
 
 def test_newer_inputs_are_named_up_to_a_number():
@@ -70,6 +71,11 @@ def test_takes_snakemakes_reasons_apart():
         stale.FOLLOWS: "c",
         stale.PARAMS: "Union of exclusive params before and now across all output: before: 'x; y' now: 2",
     }
+
+
+def test_a_reason_that_is_not_known_is_passed_on():
+    assert because(select_pairs(**stale.reasons("Pipe to be filled"))) == "Pipe to be filled"
+    assert stale.reasons("") == {}
 
 
 def test_jobs_that_only_follow_stand_last_and_name_what_they_follow(tmp_path):
