@@ -31,18 +31,26 @@ def publish(target: Path) -> Iterator[Path]:
         if target.is_dir():
             remove(target)  # rename does not replace a folder that has content
         os.replace(temporary, target)
-    except OSError as error:
-        reason = {
-            errno.ENOSPC: "no space is left on the device. Free some and run the same command again.",
-            errno.EDQUOT: "the disk quota is used up. Free some and run the same command again.",
-            errno.EROFS: "the file system is read-only.",
-            errno.EACCES: "permission denied.",
-        }.get(error.errno or 0)
+    except Exception as error:
+        reason = _cannot_write(error)
         if reason is None:
             raise
         raise StudyError(f"{target}: {reason} Nothing was published.") from error
     finally:
         remove(temporary)
+
+
+def _cannot_write(error: Exception) -> str | None:
+    """Why nothing could be written, if the surroundings are to blame; DuckDB and Arrow say it in their text alone."""
+    number = error.errno if isinstance(error, OSError) else None
+    if "No space left on device" in str(error):
+        number = errno.ENOSPC
+    return {
+        errno.ENOSPC: "no space is left on the device. Free some and run the same command again.",
+        errno.EDQUOT: "the disk quota is used up. Free some and run the same command again.",
+        errno.EROFS: "the file system is read-only.",
+        errno.EACCES: "permission denied.",
+    }.get(number or 0)
 
 
 def remove(path: Path) -> None:

@@ -126,7 +126,7 @@ def test_model_without_weights_is_named(copy):
     (copy.results / target).unlink()
     done = copy.snakemake(f"results/tiny/{target}", "--rerun-triggers=params")
     assert done.returncode != 0
-    assert "results/tiny/models/sft: no weights (*.safetensors)" in done.stdout + done.stderr
+    assert "error: results/tiny/models/sft: the model folder has no model.safetensors" in done.stdout + done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
