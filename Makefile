@@ -38,7 +38,7 @@ stale: $(VENV)/.installed ## what a run would rebuild, and why: make stale STUDY
 freeze: $(VENV)/.installed ## one archive that repeats a study elsewhere: make freeze STUDY=demo
 	@$(RUN) python -m scripts.report.freeze --study results/$(STUDY) --config config/$(STUDY).yaml --output $(STUDY)-frozen.tar.gz
 
-findings: $(VENV)/.installed ## the demo over three seeds: which findings of the paper appear (about half an hour)
+findings: $(VENV)/.installed ## the demo over three seeds: which findings of the paper appear (about twenty minutes)
 	@for seed in 1 2 3; do \
 	  study=demo; [ $$seed = 1 ] || study=demo_seed$$seed; \
 	  $(SNAKEMAKE) --configfile config/demo.yaml --config study=$$study seed=$$seed || exit 1; \
@@ -46,7 +46,7 @@ findings: $(VENV)/.installed ## the demo over three seeds: which findings of the
 	@$(RUN) python -m scripts.report.findings --studies results/demo results/demo_seed2 results/demo_seed3 \
 	  --output benchmarks/results/findings.csv --markdown benchmarks/results/findings.md
 
-lint: $(VENV)/.installed ## ruff, snakefmt, snakemake --lint-like checks, the schema's drift
+lint: $(VENV)/.installed ## ruff, snakefmt, and whether the schema has drifted
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) snakefmt --check Snakefile rules

@@ -1,8 +1,8 @@
 # RLHF Workflow: From Reward Modeling to Online RLHF, as files.
 #
-#   snakemake                                                        the demo's page of tables and figures
-#   snakemake results/demo/runs/iterative/iter2/pairs.parquet        one artifact, and only what it needs
-#   snakemake --profile slurm                                        the paper's study on a cluster
+#   snakemake --cores all                                                      the demo's page of tables and figures
+#   snakemake --cores all results/demo/runs/iterative/iter2/pairs.parquet      one artifact, and only what it needs
+#   snakemake --profile slurm                                                  the paper's study on a cluster
 #
 # Every rule is a verb and a noun; `rule train_dpo` runs `python -m scripts.online.train_dpo`.
 
@@ -12,7 +12,7 @@ min_version("9.27")
 
 if "models" not in config:  # no study was named on the command line or by a profile
 
-    configfile: "config/demo.yaml"
+    configfile: f"{workflow.basedir}/config/demo.yaml"
 
 
 include: "rules/common.smk"  # the validated configuration, names of paths, input functions
