@@ -1,7 +1,7 @@
 # make help lists the targets. The two that a newcomer needs: make demo, make test.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo real test test-slurm plan stale freeze lint clean findings schema lock venv
+.PHONY: help demo real test test-slow test-slurm plan stale freeze lint clean findings schema lock venv
 
 VENV := .venv
 PYTHON ?= python3
@@ -24,7 +24,10 @@ real: $(VENV)/.installed ## a tiny reward model on real preference pairs: make r
 
 test: $(VENV)/.installed ## unit, workflow and fault tests
 	$(RUN) python -m pytest tests/unit -n 2
-	$(RUN) python -m pytest tests/workflow tests/faults tests/slurm -m "not slurm"  # Snakemake uses both cores itself
+	$(RUN) python -m pytest tests/workflow tests/faults tests/slurm -m "not slurm and not slow"  # Snakemake uses both cores itself
+
+test-slow: $(VENV)/.installed ## real preference pairs through the pipeline, where they are at hand
+	$(RUN) python -m pytest tests/workflow tests/faults -m slow
 
 test-slurm: $(VENV)/.installed ## a tiny study through a private SLURM (as root; apt-get install slurmctld slurmd slurm-client munge)
 	$(RUN) python -m pytest tests/slurm -m slurm

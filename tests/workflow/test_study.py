@@ -97,16 +97,15 @@ def test_iteration_1_is_shared_by_the_runs(built):
     assert facts[0]["sha256"] == facts[1]["sha256"]
 
 
-@pytest.mark.parametrize("engine", ["transformers", pytest.param("vllm", marks=pytest.mark.vllm)])
-def test_the_number_of_shards_changes_no_table(copy, engine):
-    """Promise 1: identity decides, not layout."""
-    if engine == "vllm":
-        pytest.importorskip("vllm", reason="vLLM is not installed", exc_type=ImportError)
+@pytest.mark.vllm
+def test_the_number_of_shards_changes_no_table(copy):
+    """Promise 1: identity decides, not layout. The same of the transformers engine is a unit test."""
+    pytest.importorskip("vllm", reason="vLLM is not installed", exc_type=ImportError)
     target = "results/tiny/runs/iterative/iter1/pairs.parquet"
     keys = ["prompt_id", "actor", "k"]
     tables = {}
     for shards in (1, 2, 4):
-        changed = copy.with_changes(f"generation: {{engine: {engine}, shards: {shards}}}")
+        changed = copy.with_changes(f"generation: {{engine: vllm, shards: {shards}}}")
         changed.build(target)
         folder = changed.results / "rollouts/sft/mixed_temperatures/iter1/responses"
         responses = pl.concat([pl.read_parquet(folder / f"{shard}.parquet") for shard in range(shards)])
@@ -114,16 +113,15 @@ def test_the_number_of_shards_changes_no_table(copy, engine):
         tables[shards] = (responses.sort(keys), pl.read_parquet(changed.folder / target))
     for shards in (2, 4):
         for table, first in zip(tables[shards], tables[1], strict=True):
-            assert table.equals(first), f"{shards} shards and {engine}"
+            assert table.equals(first), f"{shards} shards"
 
 
 def test_running_again_gives_the_same_tables(built, tmp_path):
-    """The loop anew in another folder, from the same raw data: the same pairs, weights and measures, to the bit."""
+    """The first iteration anew in another folder, raw data and all: the same weights and pairs, to the bit."""
     again = Study(tmp_path)
-    again.build("results/tiny/evaluation/measures/iterative-iter2.parquet")
-    for artifact in ("runs/iterative/iter2/pairs.parquet", "evaluation/measures/iterative-iter2.parquet"):
-        assert pl.read_parquet(again.results / artifact).equals(pl.read_parquet(built.results / artifact)), artifact
-    weights = "runs/iterative/iter2/policy/model.safetensors"
+    pairs, weights = "runs/iterative/iter2/pairs.parquet", "runs/iterative/iter1/policy/model.safetensors"
+    again.build(f"results/tiny/{pairs}")
+    assert pl.read_parquet(again.results / pairs).equals(pl.read_parquet(built.results / pairs))
     assert (again.results / weights).read_bytes() == (built.results / weights).read_bytes()
 
 
