@@ -94,11 +94,16 @@ def memory_mb(rule):
 # --- data ---------------------------------------------------------------------------------------------------------------
 
 
+def benchmarks():
+    """Every evaluation set of the study by its name; raw files lie in data/raw/benchmarks/{name}.parquet."""
+    if not STUDY.evaluation:
+        return {}
+    return {"reward_bench": STUDY.evaluation.reward_bench}
+
+
 def origin(collection, source):
     named = {"preferences": DATA.preferences, "instructions": DATA.instructions, "prompts": DATA.prompts}
-    if collection == "benchmarks":
-        return STUDY.evaluation.reward_bench
-    return named[collection][source]
+    return {**named, "benchmarks": benchmarks()}[collection][source]
 
 
 def local_copy(where):
