@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from scripts.common.errors import StudyError
-from scripts.report.intervals import Estimate, weighted_mean
+from scripts.common.intervals import Estimate, weighted_mean
 
 SECTIONS = {
     "Chat": {

@@ -27,7 +27,7 @@ from scripts.common import command, tables
 from scripts.common.command import Input, Output
 from scripts.common.errors import StudyError
 from scripts.report.csv_tables import write_csv
-from scripts.report.intervals import Estimate, estimate, mean
+from scripts.common.intervals import Estimate, estimate, mean
 from scripts.report.length_control import length_controlled, length_feature, soft_preference, wins
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from scripts.report import intervals
-from scripts.report.intervals import RESAMPLES, mean, weighted_mean
+from scripts.common import intervals
+from scripts.common.intervals import RESAMPLES, mean, weighted_mean
 
 samples = arrays(float, st.integers(2, 40), elements=st.floats(-100, 100))
 
