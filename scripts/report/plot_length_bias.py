@@ -19,9 +19,9 @@ import numpy as np
 from scripts.common import command, tables
 from scripts.common.command import Input, Output
 from scripts.common.errors import StudyError
+from scripts.common.intervals import mean
 from scripts.report.csv_tables import write_csv
 from scripts.report.figures import COLOURS, svg_figure
-from scripts.common.intervals import mean
 from scripts.report.paper import PAPER, paper_value
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ import numpy as np
 from scripts.common import command, tables
 from scripts.common.command import Input, Output
 from scripts.common.errors import StudyError
-from scripts.report.csv_tables import write_csv
 from scripts.common.intervals import Estimate, estimate, mean
+from scripts.report.csv_tables import write_csv
 from scripts.report.length_control import length_controlled, length_feature, soft_preference, wins
 
 if TYPE_CHECKING:
