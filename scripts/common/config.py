@@ -171,6 +171,42 @@ class Run(Section):
         return self
 
 
+# --- evaluation -------------------------------------------------------------------------------------------------------
+
+
+class Price(Section):
+    """What an endpoint charges, in dollars for a million tokens."""
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+
+
+class Endpoint(Section):
+    """A model behind an OpenAI-compatible endpoint: a provider's, or a server of your own (vLLM, say)."""
+
+    base_url: str = Field(description="Up to and with /v1.")
+    model: str = Field(description="As the endpoint names it.")
+    key_variable: str | None = Field(None, description="Environment variable that holds the key; the key itself never.")
+    concurrency: Positive = Field(32, description="Requests at once.")
+    requests_per_minute: Positive | None = Field(None, description="Of one job; no limit if absent.")
+    timeout: float = Field(300, gt=0, description="Seconds that an answer may take.")
+    attempts: Positive = Field(8, description="Of each request, with growing waits between them.")
+    price: Price | None = Field(None, description="For the estimate before and the sum after.")
+    budget: float | None = Field(None, gt=0, description="Dollars that one job may be estimated to cost.")
+
+    @model_validator(mode="after")
+    def _no_secrets(self) -> Self:
+        if "@" in self.base_url or "?" in self.base_url:
+            raise ValueError("base_url holds credentials or a query; a key belongs into the environment: key_variable")
+        return self
+
+    def dollars(self, prompt_tokens: float, completion_tokens: float) -> float | None:
+        """What so many tokens cost; None where no price is known."""
+        if self.price is None:
+            return None
+        return (prompt_tokens * self.price.input + completion_tokens * self.price.output) / 1e6
+
+
 class Evaluation(Section):
     reward: Name = Field(description="The reward model whose reward is reported and, without a gold reward, judges.")
     judge: Literal["gold", "reward"] = Field("reward", description="Whose scores decide wins; gold: the demo's world.")

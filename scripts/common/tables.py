@@ -135,6 +135,21 @@ MEASURES = _contract(
     ],
     ["gold"],
 )
+REPLIES = _contract(
+    "judge replies",
+    [
+        ("digest", pa.string()),  # of the request
+        ("model", pa.string()),
+        ("request", pa.string()),  # JSON: all that was sent, without the key
+        ("text", pa.string()),
+        ("arguments", pa.string()),  # null: no function was called; else JSON
+        ("logprobs", pa.string()),  # null: not asked for; else JSON: first token -> log-probability, nats
+        ("finish_reason", pa.string()),  # null: not said
+        ("prompt_tokens", pa.int64()),
+        ("completion_tokens", pa.int64()),
+    ],
+    ["arguments", "logprobs", "finish_reason"],
+)
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
