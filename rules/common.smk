@@ -39,6 +39,7 @@ wildcard_constraints:
     source="[a-z0-9_]+",
     mix="|".join(DATA.mixes) or "none",
     reward="|".join(STUDY.reward_models) or "none",
+    preference="|".join(STUDY.preference_models) or "none",
     run="|".join(STUDY.runs) or "none",
     policy="|".join(POLICIES) or "none",
     sampler="[a-z0-9_]+",
@@ -132,6 +133,12 @@ def adapter(source):
 
 def preference_tables(mix):
     return [f"results/{{study}}/data/preferences/{source}.parquet" for source in DATA.mixes[mix].sources]
+
+
+def comparison_tokens(mix):
+    """The longest comparison to keep of a mix: the block of the preference model that learns from it."""
+    blocks = [model.optimisation.max_tokens for model in STUDY.preference_models.values() if model.mix == mix]
+    return min(blocks, default=DATA.max_tokens)
 
 
 # --- the loop -----------------------------------------------------------------------------------------------------------

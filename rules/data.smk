@@ -138,6 +138,28 @@ rule mix_preferences:  # MIX1, MIX2 (Section 2); the off-policy pairs of the off
         " --held-out {params.held_out} --seed {params.seed} --output {output.mix} > {log} 2>&1"
 
 
+rule format_comparisons:  # both responses in one text, label A or B: what a pairwise preference model learns from
+    input:
+        mix="results/{study}/data/mixes/{mix}.parquet",
+        tokenizer="results/{study}/models/base",
+    output:
+        comparisons="results/{study}/data/mixes/{mix}.pairwise.parquet",
+    log:
+        "results/{study}/logs/format_comparisons/{mix}.log",
+    benchmark:
+        "results/{study}/benchmarks/format_comparisons/{mix}.tsv"
+    resources:
+        mem_mb=memory_mb("format_comparisons"),
+        runtime=resource("format_comparisons", "hours") * 60,
+    params:
+        max_tokens=lambda w: comparison_tokens(w.mix),
+        seed=STUDY.seed,
+        code=code_digest("scripts.data.format_comparisons"),
+    shell:
+        "python -m scripts.data.format_comparisons --mix {input.mix} --tokenizer {input.tokenizer}"
+        " --max-tokens {params.max_tokens} --seed {params.seed} --output {output.comparisons} > {log} 2>&1"
+
+
 rule summarise_preferences:  # Table 5, and what the filter dropped
     input:
         preferences=expand("results/{{study}}/data/preferences/{source}.parquet", source=DATA.preferences),

@@ -1,4 +1,4 @@
-# Bradley-Terry reward models on the mixes, and how well they judge (Section 2).
+# Bradley-Terry reward models and pairwise preference models on the mixes, and how well they judge (Section 2).
 
 
 rule train_reward_model:
@@ -25,6 +25,31 @@ rule train_reward_model:
     shell:
         "{params.launch} scripts.reward.train_reward_model --mix {input.mix} --base {input.base}"
         " --centring {params.centring} {params.optimisation} --seed {params.seed} --output {output.model} > {log} 2>&1"
+
+
+rule train_preference_model:
+    input:
+        comparisons=lambda w: f"results/{w.study}/data/mixes/{STUDY.preference_models[w.preference].mix}.pairwise.parquet",
+        base=lambda w: f"results/{w.study}/models/{STUDY.preference_models[w.preference].initialise}",
+    output:
+        model=directory("results/{study}/models/preference/{preference}"),
+    log:
+        "results/{study}/logs/train_preference_model/{preference}.log",
+    benchmark:
+        "results/{study}/benchmarks/train_preference_model/{preference}.tsv"
+    threads: resource("train_preference_model", "threads")
+    resources:
+        gpu=resource("train_preference_model", "gpus"),
+        mem_mb=memory_mb("train_preference_model"),
+        runtime=resource("train_preference_model", "hours") * 60,
+    params:
+        launch=python_module(resource("train_preference_model", "gpus")),
+        optimisation=lambda w: flags(STUDY.preference_models[w.preference].optimisation, "optimisation."),
+        seed=STUDY.seed,
+        code=code_digest("scripts.reward.train_preference_model"),
+    shell:
+        "{params.launch} scripts.reward.train_preference_model --comparisons {input.comparisons} --base {input.base}"
+        " {params.optimisation} --seed {params.seed} --output {output.model} > {log} 2>&1"
 
 
 rule score_reward_bench:

@@ -126,6 +126,14 @@ class RewardModel(Section):
     optimisation: Optimisation
 
 
+class PreferenceModel(Section):
+    """A pairwise preference model: reads two responses together, and says which is better (Section 2.1)."""
+
+    mix: Name
+    initialise: Literal["sft", "base"] = "sft"
+    optimisation: Optimisation
+
+
 class DPO(Section):
     """Direct preference optimisation (Equation 5)."""
 
@@ -253,6 +261,7 @@ class Study(Section):
     data: Data
     sft: Optimisation | None = None
     reward_models: dict[Name, RewardModel] = {}
+    preference_models: dict[Name, PreferenceModel] = {}
     samplers: dict[Name, list[Actor]] = {}
     generation: Generation = Generation()
     runs: dict[Name, Run] = {}
@@ -286,6 +295,10 @@ class Study(Section):
                 known(f"data.mixes.{name}.sources", source, "data.preferences", self.data.preferences)
         for name, model in self.reward_models.items():
             known(f"reward_models.{name}.mix", model.mix, "data.mixes", self.data.mixes)
+        for name, judge in self.preference_models.items():
+            known(f"preference_models.{name}.mix", judge.mix, "data.mixes", self.data.mixes)
+            if name in self.reward_models:
+                raise ValueError(f"preference_models.{name}: a reward model has this name; give each its own")
         for name, run in self.runs.items():
             known(f"runs.{name}.reward", run.reward, "reward_models", self.reward_models)
             known(f"runs.{name}.sampler", run.sampler, "samplers", self.samplers)
@@ -298,8 +311,9 @@ class Study(Section):
                 raise ValueError("evaluation.judge: 'gold' needs the section 'world'; use 'reward'")
         if self.runs and not self.sft:
             raise ValueError("runs: a run starts from the SFT model, so the section 'sft' is needed")
-        if any(model.initialise == "sft" for model in self.reward_models.values()) and not self.sft:
-            raise ValueError("reward_models: 'initialise: sft' needs the section 'sft'; or say 'initialise: base'")
+        for section in ("reward_models", "preference_models"):
+            if any(model.initialise == "sft" for model in getattr(self, section).values()) and not self.sft:
+                raise ValueError(f"{section}: 'initialise: sft' needs the section 'sft'; or say 'initialise: base'")
         return self
 
 

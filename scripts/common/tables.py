@@ -60,6 +60,17 @@ MIX = _contract(
     [*_PAIR, *_TOKENS, ("split", pa.string())],  # split: train | held_out, by prompt
     _SCORES,
 )
+COMPARISONS = _contract(
+    "comparisons",
+    [
+        ("pair_id", pa.string()),
+        ("source", pa.string()),
+        ("comparison", pa.string()),  # the instruction of a preference model: context and both responses
+        ("label", pa.string()),  # A | B: the chosen response is the first | the second
+        ("split", pa.string()),  # train | held_out, as in the mix
+        ("tokens", pa.int32()),  # of the chat template with comparison and label
+    ],
+)
 INSTRUCTIONS = _contract(
     "instructions", [("source", pa.string()), ("conversation_id", pa.string()), ("messages", MESSAGES)]
 )

@@ -62,7 +62,7 @@ def _estimate(job: Job, cost: Cost, sizes: Sizes) -> tuple[str, float, str]:
     match job.rule:
         case "retrieve_model" | "train_base" | "create_base":
             return "models", sizes.parameters() * 2, "2 or 4 bytes a parameter, by dtype"
-        case "train_sft" | "train_reward_model" | "train_dpo":
+        case "train_sft" | "train_reward_model" | "train_preference_model" | "train_dpo":
             section = _optimisation(study, job)
             return "models", sizes.parameters() * BYTES_PER_WEIGHT[section.dtype], "2 or 4 bytes a parameter, by dtype"
         case "generate_responses":
@@ -77,7 +77,7 @@ def _estimate(job: Job, cost: Cost, sizes: Sizes) -> tuple[str, float, str]:
             return "preference data", _text(sizes.source(w["source"])), f"{text}, raw, standard, filtered and mixed"
         case "standardise_preferences" | "filter_preferences":
             return "preference data", _text(sizes.source(w["source"])), f"{text}, raw, standard, filtered and mixed"
-        case "mix_preferences":
+        case "mix_preferences" | "format_comparisons":
             return "preference data", _text(sizes.mix(w["mix"])), f"{text}, raw, standard, filtered and mixed"
         case "standardise_instructions":
             return "instructions", sizes.instruction_tokens() * BYTES_PER_TOKEN, f"{text}, raw and standard"
@@ -91,7 +91,7 @@ def _estimate(job: Job, cost: Cost, sizes: Sizes) -> tuple[str, float, str]:
 
 
 def _text(pairs: Pairs) -> float:
-    return pairs.pairs * (pairs.prompt + pairs.chosen + pairs.rejected) * BYTES_PER_TOKEN
+    return pairs.pairs * pairs.comparison_tokens * BYTES_PER_TOKEN
 
 
 def _optimisation(study: Study, job: Job) -> Optimisation:
@@ -99,9 +99,11 @@ def _optimisation(study: Study, job: Job) -> Optimisation:
         return study.sft
     if job.rule == "train_reward_model":
         return study.reward_models[job.wildcards["reward"]].optimisation
+    if job.rule == "train_preference_model":
+        return study.preference_models[job.wildcards["preference"]].optimisation
     return study.runs[job.wildcards["run"]].dpo.optimisation
 
 
 def _trainings(study: Study) -> list[Optimisation]:
-    models = [model.optimisation for model in study.reward_models.values()]
+    models = [model.optimisation for model in (*study.reward_models.values(), *study.preference_models.values())]
     return [*([study.sft] if study.sft else []), *models, *(run.dpo.optimisation for run in study.runs.values())]

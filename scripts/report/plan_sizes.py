@@ -41,6 +41,11 @@ class Pairs:
         """Of the two sequences that a pair is trained as: the prompt with each response."""
         return 2 * self.prompt + self.chosen + self.rejected
 
+    @property
+    def comparison_tokens(self) -> float:
+        """Of the one sequence that a preference model reads: the prompt with both responses."""
+        return self.prompt + self.chosen + self.rejected
+
 
 # Sources that Table 5 has not: pairs, and mean tokens of prompt, chosen and rejected response. What they are taken
 # from is in the plan's own words, since they are no more than that.

@@ -149,6 +149,10 @@ def amount(job: Job, sizes: Sizes, shards: int) -> float | None:
             mix = sizes.mix(model.mix)
             tokens = min(mix.tokens, 2 * model.optimisation.max_tokens)
             return model.optimisation.epochs * mix.pairs * (1 - study.data.held_out) * tokens
+        case "train_preference_model":
+            model = study.preference_models[w["preference"]]
+            mix = sizes.mix(model.mix)
+            return model.optimisation.epochs * mix.pairs * (1 - study.data.held_out) * mix.comparison_tokens
         case "train_dpo":
             run = study.runs[w["run"]]
             longest = 2 * run.dpo.optimisation.max_tokens
@@ -176,7 +180,7 @@ def amount(job: Job, sizes: Sizes, shards: int) -> float | None:
             return source.pairs * (source.prompt + source.chosen + source.rejected)
         case "standardise_preferences" | "filter_preferences":
             return sizes.source(w["source"]).pairs
-        case "mix_preferences":
+        case "mix_preferences" | "format_comparisons":
             return sizes.mix(w["mix"]).pairs
         case _:
             return None

@@ -14,6 +14,7 @@ TEMPLATE = (
     "{% endif %}{% endfor %}{% if add_generation_prompt %}<assistant> {% endif %}"
 )
 WORDS = [f"w{i}" for i in range(60)]
+COMPARED = ["[CONTEXT]", "[RESPONSE", "A]", "B]", "A", "B"]  # what a preference model reads and answers
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +22,9 @@ def tokenizer():
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    vocabulary = {word: i for i, word in enumerate(["<pad>", "<eos>", "<unk>", "<user>", "<assistant>", *WORDS])}
+    vocabulary = {
+        word: i for i, word in enumerate(["<pad>", "<eos>", "<unk>", "<user>", "<assistant>", *WORDS, *COMPARED])
+    }
     words = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     fast = PreTrainedTokenizerFast(

@@ -1,0 +1,82 @@
+"""A pairwise preference model: the SFT model taught to name the better of two responses, A or B (Section 2.1).
+
+An instruction-following task: the loss is that of the label alone (and of the end of the turn). Comparisons are packed
+into blocks without being cut (best fit, decreasing). A killed job resumes from its last whole checkpoint when the same
+command runs again.
+
+    python -m scripts.reward.train_preference_model --comparisons results/demo/data/mixes/mix2.pairwise.parquet \\
+        --base results/demo/models/sft --optimisation.learning-rate 5e-4 --optimisation.global-batch 2 \\
+        --optimisation.max-tokens 256 --seed 1 --output results/demo/models/preference/pairwise
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scripts.common import command, tables, training
+from scripts.common.config import Optimisation
+from scripts.common.errors import StudyError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+@dataclass(frozen=True)
+class Args:
+    comparisons: command.Input
+    """Comparisons (table contract: comparisons); rows with split = train are used."""
+    base: command.Input
+    """Model to start from: the SFT model, or the base."""
+    output: command.Output
+    """Folder of the preference model."""
+    optimisation: Optimisation
+    seed: int = 1
+
+
+def main(args: Args) -> dict[str, Any]:
+    from trl import SFTConfig, SFTTrainer
+
+    from scripts.common.models import load_policy, load_tokenizer
+    from scripts.common.preferences import label_ids
+
+    def build(options: dict[str, Any]) -> SFTTrainer:
+        tokenizer = load_tokenizer(args.base)
+        label_ids(tokenizer)  # refuses a tokenizer whose labels no single token's probability could tell apart
+        return SFTTrainer(
+            model=load_policy(args.base, training.load_dtype(args.optimisation)),
+            args=SFTConfig(**options, packing=True, packing_strategy="bfd", completion_only_loss=True),
+            train_dataset=labelled(args.comparisons, args.optimisation.max_tokens),
+            processing_class=tokenizer,
+        )
+
+    return training.fit("scripts.reward.train_preference_model", args, build)
+
+
+def labelled(comparisons: Path, max_tokens: int) -> "Dataset":
+    """Comparisons of the training split as TRL reads them: a message of the user, and the label that completes it.
+
+    Raises:
+        StudyError: a comparison is longer than a block; TRL would cut its label off without a word.
+    """
+    import duckdb
+    from datasets import Dataset
+
+    tables.open_table(comparisons, tables.COMPARISONS).close()
+    rows = duckdb.read_parquet(str(comparisons)).filter("split = 'train'")
+    ((longest,),) = rows.aggregate("max(tokens)").fetchall()
+    if longest is None:
+        raise StudyError(f"{comparisons}: no row has split = train.")
+    if longest > max_tokens:
+        raise StudyError(
+            f"{comparisons}: a comparison has {longest} tokens, more than a block of {max_tokens} "
+            f"(optimisation.max_tokens); format the comparisons anew with --max-tokens {max_tokens}."
+        )
+    return Dataset(
+        rows.project(
+            "[{'role': 'user', 'content': comparison}] AS prompt, [{'role': 'assistant', 'content': label}] AS completion"
+        ).to_arrow_table()
+    )
+
+
+if __name__ == "__main__":
+    command.run(main, Args)
