@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LABELS = ("A", "B")
 LAYOUT = "[CONTEXT] {} [RESPONSE A] {} [RESPONSE B] {}"
-"""The instruction of a preference model (Section 2.1): its fields are the context, the first and the second response."""
+"""The instruction of a preference model (Section 2.1), with fields for the context and the two responses."""
 
 QUESTION = """\
 Below are a conversation and two responses to its last message. Judge which response is better: more helpful, more \

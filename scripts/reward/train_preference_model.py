@@ -71,11 +71,8 @@ def labelled(comparisons: Path, max_tokens: int) -> "Dataset":
             f"{comparisons}: a comparison has {longest} tokens, more than a block of {max_tokens} "
             f"(optimisation.max_tokens); format the comparisons anew with --max-tokens {max_tokens}."
         )
-    return Dataset(
-        rows.project(
-            "[{'role': 'user', 'content': comparison}] AS prompt, [{'role': 'assistant', 'content': label}] AS completion"
-        ).to_arrow_table()
-    )
+    prompt, completion = "[{'role': 'user', 'content': comparison}]", "[{'role': 'assistant', 'content': label}]"
+    return Dataset(rows.project(f"{prompt} AS prompt, {completion} AS completion").to_arrow_table())
 
 
 if __name__ == "__main__":
