@@ -120,14 +120,14 @@ def local_input(where):
     return [local_copy(where)] if where.local else []
 
 
-def origin_flags(where, keys=("hub", "revision", "subset", "split")):
+def origin_flags(where, keys=("hub", "revision", "subset", "files", "split")):
     if where.local:
         return f"--local {shlex.quote(local_copy(where))}"
     return flags({key: getattr(where, key) for key in keys})
 
 
 def adapter(source):
-    """Whose SQL reads a preference source: its own, or the one that the configuration names."""
+    """Whose SQL reads a preference source: the one that the catalogue or the study names, or its own."""
     return DATA.preferences[source].adapter or source
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from scripts.common.catalogue import MANY, SINGLE, complete, pinned
 from scripts.common.errors import StudyError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -46,8 +47,11 @@ class Origin(Section):
     hub: str | None = Field(None, description="Hub id, e.g. Anthropic/hh-rlhf.")
     revision: str | None = Field(None, description="Commit or tag on the hub; pin it.")
     subset: str | None = Field(None, description="Configuration name of the hub data set.")
+    files: str | None = Field(None, description="Files of the hub data set, a pattern; without it, what its page names.")
     split: str = Field("train", description="Split of the hub data set.")
     local: str | None = Field(None, description="File or folder on disk; {study} stands for the study's name.")
+    catalogue: Name | None = Field(None, description="Entry of config/sources.yaml; without it, the one of this name.")
+    licence: str | None = Field(None, description="Under which terms it is published.")
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -63,6 +67,13 @@ class PreferenceSource(Origin):
     completion: Literal["LLM", "Human"] = Field(description="Who wrote the responses (Table 5, Completion).")
     annotator: str = Field(description="Who judged them (Table 5, Annotator).")
     minimum_margin: float = Field(0.0, ge=0, description="Pairs whose scores differ by less are dropped (App. B.1).")
+    table5: str | None = Field(None, description="Its row in the paper's Table 5, to compare with.")
+
+
+class PromptSource(Origin):
+    """A collection of prompts."""
+
+    cap: Positive | None = Field(None, description="At most so many of its prompts, drawn by the study's seed.")
 
 
 class Mix(Section):
@@ -77,8 +88,8 @@ class Data(Section):
     preferences: dict[Name, PreferenceSource] = Field(min_length=1)
     mixes: dict[Name, Mix]
     held_out: Fraction = Field(0.02, description="Share of a mix's prompts kept for reward-model accuracy.")
-    instructions: dict[Name, Origin] = Field({}, description="SFT conversations; adapter as for preferences.")
-    prompts: dict[Name, Origin] = Field({}, description="Prompt sources; adapter as for preferences.")
+    instructions: dict[Name, Origin] = Field({}, description="SFT conversations, recognised by their columns.")
+    prompts: dict[Name, PromptSource] = Field({}, description="Prompt sources, recognised by their columns.")
     prompts_per_iteration: Positive = 20_000
     validation_prompts: Positive = Field(1_000, description="Held-out prompts that choose the best iteration.")
     test_prompts: Positive = Field(1_000, description="Held-out prompts of the policy comparison.")
@@ -325,16 +336,32 @@ def merge(shared: Any, changes: Any) -> Any:
 
 
 def load(values: dict[str, Any]) -> Study:
-    """Validate merged YAML.
+    """Validate merged YAML, with the catalogue's entries laid under the sources that it names.
 
     Raises:
         StudyError: names every offending key with its path, its value and what is allowed.
     """
+    values = complete(values)
     try:
         return Study.model_validate(values)
     except ValidationError as error:
         lines = [_explain(problem, values) for problem in error.errors()]
         raise StudyError("the configuration can't be used:\n" + "\n".join(f"  {line}" for line in lines)) from None
+
+
+def unpinned(study: Study) -> list[str]:
+    """The data sets and models of a study that the hub may change before they are retrieved, a line each."""
+    origins = {f"{section}.{key}.{n}": o for section, key in MANY.values() for n, o in _of(study, section, key).items()}
+    origins |= {f"{section}.{key}": _of(study, section, key) for section, key in SINGLE}
+    return [
+        f"{where} ({origin.hub} at {origin.revision or 'main'})"
+        for where, origin in origins.items()
+        if isinstance(origin, Origin) and origin.hub and not pinned(origin.revision)
+    ]
+
+
+def _of(study: Study, section: str, key: str) -> Any:
+    return getattr(getattr(study, section), key, None)
 
 
 def _explain(problem: Any, values: Any) -> str:
@@ -372,11 +399,16 @@ def _classes(annotation: Any) -> list[type]:
 
 
 def schema() -> str:
-    """The JSON schema of a study's YAML files, `dpo` at the top included."""
+    """The JSON schema of a study's YAML files: `dpo` at the top included, and what the catalogue gives left out."""
     described = Study.model_json_schema()
     shared = {"$ref": "#/$defs/DPO", "description": "Shared by all runs; a run may change single keys."}
     described["properties"]["dpo"] = shared
     described["$defs"]["Run"]["required"].remove("dpo")
+    described["$defs"]["PreferenceSource"].pop("required")
+    for _, collection in MANY.values():
+        named = described["$defs"]["Data"]["properties"][collection]
+        for pattern, entry in named["patternProperties"].items():
+            named["patternProperties"][pattern] = {"anyOf": [entry, {"const": False}]}
     return json.dumps(described, indent=1, sort_keys=True) + "\n"
 
 
