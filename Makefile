@@ -1,7 +1,7 @@
 # make help lists the targets. The two that a newcomer needs: make demo, make test.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo real test test-slow test-slurm plan stale freeze lint clean findings schema lock venv
+.PHONY: help demo real test test-slow test-slurm pin plan stale freeze lint clean findings schema lock venv
 
 VENV := .venv
 PYTHON ?= python3
@@ -31,6 +31,9 @@ test-slow: $(VENV)/.installed ## real preference pairs through the pipeline, whe
 
 test-slurm: $(VENV)/.installed ## a tiny study through a private SLURM (as root; apt-get install slurmctld slurmd slurm-client munge)
 	$(RUN) python -m pytest tests/slurm -m slurm
+
+pin: $(VENV)/.installed ## write the newest commits of the hub's data sets and models into config/sources.yaml
+	@$(RUN) python -m scripts.data.pin_sources
 
 plan: $(VENV)/.installed ## jobs, GPU-hours, disk and wall time before a study is launched: make plan STUDY=paper
 	@$(RUN) python -m scripts.report.plan --config config/$(STUDY).yaml

@@ -25,6 +25,13 @@ try:
 except StudyError as error:
     raise WorkflowError(str(error)) from None
 
+
+
+onstart:
+    if open_ended := sections.unpinned(STUDY):
+        print(f"warning: {len(open_ended)} revisions are not pinned, `make pin` does it: {'; '.join(open_ended)}")
+
+
 DATA = STUDY.data
 ONLINE = [name for name, run in STUDY.runs.items() if run.offline is None]
 POLICIES = (["sft"] if STUDY.sft else []) + [

@@ -190,6 +190,9 @@ rule standardise_instructions:
         "results/{study}/logs/standardise_instructions.log",
     benchmark:
         "results/{study}/benchmarks/standardise_instructions.tsv"
+    resources:
+        mem_mb=memory_mb("standardise_instructions"),
+        runtime=resource("standardise_instructions", "hours") * 60,
     params:
         names=list(DATA.instructions),
         code=code_digest("scripts.data.standardise_instructions"),
@@ -210,6 +213,9 @@ rule select_prompts:  # disjoint sets of prompts: one for each iteration, one fo
         "results/{study}/logs/select_prompts.log",
     benchmark:
         "results/{study}/benchmarks/select_prompts.tsv"
+    resources:
+        mem_mb=memory_mb("select_prompts"),
+        runtime=resource("select_prompts", "hours") * 60,
     params:
         names=list(DATA.prompts),
         sizes=flags(
@@ -219,6 +225,7 @@ rule select_prompts:  # disjoint sets of prompts: one for each iteration, one fo
                 "length_bias": STUDY.evaluation.length_bias_prompts if STUDY.evaluation else 1,
                 "validation": DATA.validation_prompts,
                 "test": DATA.test_prompts,
+                "caps": {name: source.cap for name, source in DATA.prompts.items() if source.cap} or None,
                 "seed": STUDY.seed,
             }
         ),

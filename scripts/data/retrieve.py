@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
     from duckdb.sqltypes import DuckDBPyType
 
+PAUSE = 2  # seconds before a failed download is tried again; then twice, four times as many
 LARGEST_ROW = 64 * 2**20  # bytes of one JSON object; DuckDB keeps two such buffers a thread
 TEXT_TYPES = {"date", "time", "time with time zone", "timestamp", "timestamp with time zone", "uuid"}
 KINDS = {
@@ -43,7 +44,9 @@ class Args:
     revision: str | None = None
     """Commit or tag on the hub."""
     subset: str | None = None
-    """Configuration of the hub data set, or a folder of it."""
+    """Configuration of the hub data set, or a folder of it (a pattern names several)."""
+    files: str | None = None
+    """Data files of the hub data set, a pattern; only these are fetched."""
     split: str = "train"
     """Split of the hub data set."""
     local: Input | None = None
@@ -54,13 +57,10 @@ def main(args: Args) -> dict:
     if (args.hub is None) == (args.local is None):
         raise StudyError("give exactly one of --hub and --local.")
     with publish(args.output) as temporary:
-        if args.local:
-            rows = copy_local(args.local, temporary)
-        else:
-            rows = copy_hub(args.hub, args.revision, args.subset, args.split, temporary)
-        if not rows:
+        facts = {"rows": copy_local(args.local, temporary)} if args.local else copy_hub(args, temporary)
+        if not facts["rows"]:
             raise StudyError(f"{args.local or args.hub}: holds no rows.")
-    return {"rows": rows, "bytes": args.output.stat().st_size}
+    return facts | {"bytes": args.output.stat().st_size}
 
 
 # --- a copy on disk ---------------------------------------------------------------------------------------------------
@@ -182,68 +182,100 @@ def _first_bad_line(file: Path) -> str | None:
 # --- the hub ----------------------------------------------------------------------------------------------------------
 
 
-def copy_hub(hub: str, revision: str | None, subset: str | None, split: str, target: Path) -> int:
-    """Write a split of a hub data set as Parquet, from the local cache where it is there; returns the number of rows.
+def copy_hub(args: Args, target: Path) -> dict[str, Any]:
+    """Write a split of a hub data set as Parquet; returns the rows and the commit that they come from.
+
+    The repository's snapshot is fetched into the hub's cache first, where complete files are kept and broken ones
+    resumed; without a network (HF_HUB_OFFLINE=1) that of an earlier call is taken. `datasets` then reads the folder.
 
     Raises:
         StudyError: the data set, revision or split does not exist, needs a licence to be accepted, or can't be reached.
     """
-    data = _load(hub, revision, subset, split)
+    from datasets import load_dataset
+
+    snapshot = download(args.hub, args.revision, args.files)
+    try:
+        try:
+            data = load_dataset(str(snapshot), name=args.subset, data_files=args.files, split=args.split)
+        except ValueError as error:
+            if args.subset is None or "BuilderConfig" not in str(error):
+                raise
+            data = load_dataset(str(snapshot), data_dir=args.subset, split=args.split)  # a folder, no configuration
+    except (OSError, ValueError, RuntimeError) as error:
+        raise StudyError(
+            f"{args.hub} at {snapshot.name}: was fetched but can't be read ({_first_line(error)}). Are 'subset' "
+            f"({args.subset}), 'files' ({args.files}) and 'split' ({args.split}) those that {page(args.hub)} names?"
+        ) from None
     data.to_parquet(target)
-    return data.num_rows
+    return {"rows": data.num_rows, "hub": args.hub, "commit": snapshot.name}
 
 
-def _load(hub: str, revision: str | None, subset: str | None, split: str) -> Any:
-    """The data set as a memory-mapped table; failures of the network are tried again."""
+def download(hub: str, revision: str | None, files: str | None = None) -> Path:
+    """The snapshot of a hub data set as a folder named after its commit; failures of the network are tried again.
+
+    Args:
+        files: pattern of the data files; all files of the repository where it is not given.
+    """
+    import httpx
+    from huggingface_hub import snapshot_download
     from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential
 
     @retry(
         retry=retry_if_exception(is_transient),
         stop=stop_after_attempt(1 if os.environ.get("HF_HUB_OFFLINE") == "1" else 5),
-        wait=wait_exponential(multiplier=2, max=60),
+        wait=wait_exponential(multiplier=PAUSE, max=60),
         reraise=True,
     )
-    def load() -> Any:
-        from datasets import load_dataset
-
-        try:
-            return load_dataset(hub, name=subset, revision=revision, split=split)
-        except ValueError as error:
-            if subset is None or "BuilderConfig" not in str(error):
-                raise
-            return load_dataset(hub, data_dir=subset, revision=revision, split=split)  # a folder, not a configuration
+    def fetch() -> str:
+        wanted = [files, "README.md"] if files else None
+        return snapshot_download(hub, repo_type="dataset", revision=revision, allow_patterns=wanted)
 
     try:
-        return load()
-    except (OSError, ValueError, RuntimeError) as error:
-        raise StudyError(explain_hub(hub, revision, error)) from None
+        return Path(fetch())
+    except (OSError, ValueError, httpx.HTTPError) as error:
+        raise StudyError(explain_hub(hub, revision, error)) from error
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether to ask again: a connection that broke, a server that is busy or failed."""
+    """Whether to ask again: a connection that broke, a server that is busy or failed, or what was caused by that."""
     import httpx
 
     status = getattr(getattr(error, "response", None), "status_code", None)
-    return isinstance(error, (ConnectionError, TimeoutError, httpx.TransportError)) or status in (
-        429,
-        500,
-        502,
-        503,
-        504,
-    )
+    broken = isinstance(error, (ConnectionError, TimeoutError, httpx.TransportError))
+    caused = error.__cause__ is not None and is_transient(error.__cause__)
+    return broken or status in (429, 500, 502, 503, 504) or caused
+
+
+def page(hub: str) -> str:
+    return f"https://huggingface.co/datasets/{hub}"
 
 
 def explain_hub(hub: str, revision: str | None, error: Exception) -> str:
     """What a failed download means and what to do, in one line."""
-    page = f"https://huggingface.co/datasets/{hub}"
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    if "gated" in str(error).lower():
-        return f"{hub}: the data set is gated. Accept its terms on {page} and set HF_TOKEN to a token of that account."
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+
     at = f" at revision {revision}" if revision else ""
+    if isinstance(error, GatedRepoError):
+        return (
+            f"{hub}: the data set is gated. Accept its terms on {page(hub)}, then set HF_TOKEN to a token of that "
+            "account (https://huggingface.co/settings/tokens; it needs read access to gated repositories)."
+        )
+    if isinstance(error, RevisionNotFoundError):
+        return (
+            f"{hub}: has no revision '{revision}'. {page(hub)}/commits/main lists them; `make pin` writes the newest."
+        )
+    if isinstance(error, RepositoryNotFoundError):
+        return (
+            f"{hub}: there is no such data set, or it is private and HF_TOKEN belongs to no account that may read it."
+        )
     return (
-        f"{hub}{at}: can't be retrieved ({reason}). Is it on {page}, with this revision, subset and split? Without a "
-        "network (HF_HUB_OFFLINE=1) it must be in the cache already, or 'local' must name a copy."
+        f"{hub}{at}: can't be retrieved ({_first_line(error)}). What has arrived is kept: run the same command again. "
+        "Without a network (HF_HUB_OFFLINE=1) it must be in the cache already, or 'local' must name a copy."
     )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 if __name__ == "__main__":

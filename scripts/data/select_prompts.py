@@ -1,7 +1,7 @@
 """Draw disjoint sets of prompts from one pool: a set for each iteration, one for Figure 3, one held out (Section 3.2).
 
 Prompts that differ only in case and white space count as one. All sets are stratified by source and drawn by seed and
-identity. The held-out prompts are drawn first and the iterations last: one more iteration changes no other set.
+identity; a collection may be capped, and then its prompts are drawn likewise. The held-out prompts are drawn first and the iterations last: one more iteration changes no other set.
 
     python -m scripts.data.select_prompts --raw results/demo/data/raw/prompts/world.parquet --names world \\
         --iterations 3 --prompts-per-iteration 600 --length-bias 100 --validation 200 --test 300 --seed 1 \\
@@ -11,14 +11,14 @@ identity. The held-out prompts are drawn first and the iterations last: one more
         --held-out-output results/demo/data/prompts/held_out.parquet
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scripts.common import command
 from scripts.common.command import Input, Output
 from scripts.common.errors import StudyError
 from scripts.common.tables import PROMPTS
 from scripts.data import layouts
-from scripts.data.database import connect, explained, query, write
+from scripts.data.database import connect, explained, query, value, write
 
 LAYOUTS = (  # the first that fits: prompts that name their source come before those that do not
     "prompts/plain.sql",
@@ -57,6 +57,8 @@ class Args:
     """The set of Figure 3."""
     held_out_output: Output
     """Held-out prompts with the column split: validation | test."""
+    caps: dict[str, int] = field(default_factory=dict)
+    """At most so many prompts of a collection, by its name."""
 
 
 def main(args: Args) -> dict:
@@ -67,12 +69,14 @@ def main(args: Args) -> dict:
     files = layouts.named(args.raw, args.names)
     with connect() as connection:
         connection.execute("CREATE TABLE prompts (source VARCHAR, prompt STRUCT(role VARCHAR, content VARCHAR)[])")
+        left_out = 0
         for name, path in files:
             adapter, select = layouts.recognise(connection, path, LAYOUTS)
             with explained(f"{name}: {path} as {adapter}"):
-                connection.execute(
-                    f"INSERT INTO prompts SELECT coalesce(source, $name), prompt FROM ({select})", {"name": name}
-                )
+                connection.execute(f"CREATE OR REPLACE TEMP VIEW collection AS {select}")
+                values = {"name": name, "seed": args.seed, "cap": args.caps.get(name)}
+                drawn = connection.execute(f"INSERT INTO prompts {query('drawn_prompts.sql')}", values).fetchone()[0]
+                left_out += value(connection, "SELECT count(*) FROM raw") - drawn
         with explained(", ".join(map(str, args.raw))):
             connection.execute(f"CREATE TEMP TABLE judged_prompts AS {query('judged_prompts.sql')}")
             reasons = dict(connection.execute(query("prompt_reasons.sql")).fetchall())
@@ -97,7 +101,7 @@ def main(args: Args) -> dict:
         named_sets |= {f"iter{t}": path for t, path in enumerate(args.iteration_outputs, start=1)}
         for name, path in named_sets.items():
             write(connection, query("prompt_set.sql"), path, PROMPTS, {"set_name": name})
-    return {"pool": available, "used": needed, **reasons}
+    return {"pool": available, "used": needed, **reasons} | ({"beyond_cap": left_out} if left_out else {})
 
 
 def stretches(args: Args) -> list[tuple[str, int, int]]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from scripts.common import command
 from scripts.common.command import Input, Output
-from scripts.common.config import Study
+from scripts.common.config import Study, unpinned
 from scripts.common.errors import StudyError
 from scripts.common.files import publish
 from scripts.report.plan_disk import rooms
@@ -112,6 +112,7 @@ def make_plan(study: Study, jobs: Sequence[Job], args: Args) -> dict[str, Any]:
         "device": args.device if largest else "CPU cores",
         "gpus_per_node": args.gpus_per_node,
         "cores": args.cores,
+        "unpinned": unpinned(study),
         "rules": [_rule(rule, jobs, cost) for rule in dict.fromkeys(job.rule for job in jobs)],
         "disk": [asdict(room) for room in rooms(jobs, cost, sizes)],
         "critical_path": [

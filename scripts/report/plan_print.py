@@ -37,6 +37,8 @@ def warnings(plan: dict[str, Any]) -> list[str]:
         for row in plan["rules"]
         if row["limit_seconds"] and row["longest_seconds"] > row["limit_seconds"]
     ]
+    if plan["unpinned"]:
+        found.append(f"`make pin` first, or the hub may change {'; '.join(plan['unpinned'])}")
     if any(row["measured_jobs"] < row["jobs"] for row in plan["rules"]):
         found.append("estimates are no promises: they do not count waiting in a queue, failures and what is run again")
     return found

@@ -10,7 +10,7 @@ from scripts.common.config import Study
 from scripts.common.errors import StudyError
 from scripts.common.provenance import read_manifest
 from scripts.report.csv_tables import read_csv
-from scripts.report.page_tables import TABLE5, paper_source
+from scripts.report.page_tables import TABLE5
 from scripts.report.paper import PAPER, paper_value
 from scripts.report.plan_jobs import Job
 
@@ -118,7 +118,7 @@ class Sizes:
         if self.study.world:
             counted = self.study.world.pairs.get(name, 0)
             return Pairs(counted, *_means(_WORLD)), "configured", f"world.pairs.{name}; lengths: the demo's Table 5"
-        if (row := paper_source(name, PAPER)) is not None:
+        if (row := self.study.data.preferences[name].table5) is not None:
             columns = ("#Pairs", "Prompt Len.", "Preferred Len.", "Rejected Len.")
             printed = [paper_value("table5", row, column) for column in columns]
             if None not in printed:

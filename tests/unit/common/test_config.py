@@ -8,6 +8,7 @@ import yaml
 
 from scripts.common import config
 from scripts.common.errors import StudyError
+from scripts.report.paper import read_paper
 
 ROOT = Path(__file__).parents[3]
 
@@ -60,7 +61,61 @@ def test_rates_without_a_dot_are_numbers(demo):
     assert config.load(demo).sft.learning_rate == 2e-5
 
 
+def test_a_study_names_an_entry_of_the_catalogue_and_changes_single_keys(demo):
+    demo["data"]["preferences"] |= {"shp": {}, "harmless": {"catalogue": "hh_rlhf", "subset": "harmless-base"}}
+    found = config.load(demo).data.preferences
+    entry = read("sources.yaml")["preferences"]["shp"]
+    assert (found["shp"].hub, found["shp"].adapter) == ("stanfordnlp/SHP", "shp")
+    assert found["shp"].model_dump(include=set(entry)) == entry
+    assert (found["harmless"].hub, found["harmless"].subset) == ("Anthropic/hh-rlhf", "harmless-base")
+    assert found["harmless"].adapter == "hh_rlhf"
+
+
+def test_another_place_takes_none_of_the_entrys(demo):
+    demo["data"]["preferences"]["hh_rlhf"] = {"hub": "my/copy"}
+    found = config.load(demo).data.preferences["hh_rlhf"]
+    assert (found.hub, found.revision, found.subset, found.local) == ("my/copy", None, None, None)
+    assert (found.completion, found.annotator, found.table5) == ("LLM", "Human", "HH-RLHF")
+    assert config.load(read("demo.yaml")).data.preferences["ultrafeedback"].minimum_margin == 0.5
+
+
+def test_false_does_without_a_source(demo):
+    demo["data"]["preferences"]["nectar"] = False
+    demo["data"]["mixes"].pop("offline")
+    demo["runs"].pop("offline")
+    assert "nectar" not in config.load(demo).data.preferences
+
+
+def test_every_entry_of_the_catalogue_is_a_valid_source():
+    paper, catalogue = read("paper.yaml"), read("sources.yaml")
+    for collection in ("preferences", "instructions", "prompts"):
+        paper["data"][collection] = dict.fromkeys(catalogue[collection], {})
+    study = config.load(paper)
+    for collection in ("preferences", "instructions", "prompts"):
+        for name, source in getattr(study.data, collection).items():
+            assert source.hub, name
+            assert source.revision, name
+            assert source.licence, name
+    rows = {row for table, row, _ in read_paper() if table == "table5"}
+    assert {source.table5 for source in study.data.preferences.values()} == rows | {None}
+
+
+def test_what_is_not_pinned_is_named():
+    paper = read("paper.yaml")
+    named = config.unpinned(config.load(paper))
+    assert len(named) == 12 + 9 + 6 + 2
+    assert "data.preferences.shp (stanfordnlp/SHP at main)" in named
+    assert "models.base (meta-llama/Meta-Llama-3-8B at main)" in named
+    paper["data"]["preferences"]["shp"] = {"revision": "0" * 39 + "a"}
+    assert len(config.unpinned(config.load(paper))) == len(named) - 1
+    assert config.unpinned(config.load(read("demo.yaml"))) == []
+
+
 REFUSALS = [
+    ("data.preferences.shp", {"catalogue": "ship"}, "data.preferences.shp: config/sources.yaml has no entry 'ship' in"),
+    ("data.preferences.shap", {}, "has no entry 'shap' in preferences; it has hh_rlhf, shp,"),
+    ("data.preferences.shp", None, "data.preferences.shp: is empty. Write {} for the catalogue's entry"),
+    ("data.prompts.world", {"locall": "x"}, "data.prompts.world.locall: unknown key; allowed here: cap, catalogue"),
     ("sft.lerning_rate", 1.0, "sft.lerning_rate: unknown key; allowed here: adam_beta2"),
     ("runs.iterative.lambda", 1.0, "runs.iterative.lambda: unknown key"),
     ("sft.global_batch", "32", "sft.global_batch: Input should be a valid integer; got '32'"),

@@ -12,6 +12,7 @@ from scripts.common.provenance import ROOT
 from scripts.common.seeds import short_digest
 from scripts.data import standardise_preferences
 from tests.unit.data import reference
+from tests.unit.data.hub import Hub, serving
 
 
 @pytest.fixture
@@ -53,3 +54,21 @@ def preference_pair(prompt, chosen="good", rejected="bad", source="s"):
     row = standard_pair(prompt, chosen, rejected, source=source)
     del row["defect"]
     return row | {"prompt_tokens": 1, "chosen_tokens": 2, "rejected_tokens": 3}
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A hub without data sets, and an empty cache for what is fetched; processes started in a test see both."""
+    from huggingface_hub import constants
+
+    with serving(Hub()) as hub:
+        monkeypatch.setattr(constants, "ENDPOINT", hub.address)
+        monkeypatch.setattr(
+            constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.address + "/{repo_id}/resolve/{revision}/{filename}"
+        )
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets")
+        monkeypatch.setattr("scripts.data.retrieve.PAUSE", 0.01)
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+        yield hub

@@ -8,12 +8,14 @@ import pytest
 import yaml
 
 from scripts.common import config, tables
+from scripts.common.catalogue import read_catalogue
 from scripts.common.errors import StudyError
 from scripts.common.provenance import ROOT
 from scripts.data import retrieve
 from scripts.data.standardise_preferences import Args, main
 from tests.unit.data import reference
 from tests.unit.data.conftest import standardise
+from tests.unit.data.hub import Repository
 
 PRESET = "presets/rlhflow-standard.yaml"
 
@@ -240,16 +242,17 @@ def test_scores_missing_from_a_standard_set_are_named(tmp_path):
         main(Args(raw, "rlhflow_standard", tmp_path / "out.parquet"))
 
 
-def test_the_helpful_subsets_of_hh_rlhf_are_named_by_one_pattern(tmp_path, monkeypatch):
-    """`subset: helpful-*` in config/paper.yaml; a data set in a folder stands for one of the hub."""
-    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
-    for subset in ("helpful-base", "helpful-online", "helpful-rejection-sampled", "harmless-base"):
-        for split in ("train", "test"):
-            file = tmp_path / "hub" / subset / f"{split}.jsonl"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps({"chosen": f"{subset} {split}", "rejected": "x"}) + "\n")
+def test_the_helpful_subsets_of_hh_rlhf_are_named_by_one_pattern(tmp_path, hub):
+    """As the catalogue has it, `subset: helpful-*`."""
+    entry = read_catalogue()["preferences"]["hh_rlhf"]
+    files = {
+        f"{subset}/{split}.jsonl": json.dumps({"chosen": f"{subset} {split}", "rejected": "x"}).encode()
+        for subset in ("helpful-base", "helpful-online", "helpful-rejection-sampled", "harmless-base")
+        for split in ("train", "test")
+    }
+    hub.repositories[entry["hub"]] = Repository(files, {"main": "a" * 40})
     output = tmp_path / "raw.parquet"
-    assert retrieve.main(retrieve.Args(output, hub=str(tmp_path / "hub"), subset="helpful-*"))["rows"] == 3
+    assert retrieve.main(retrieve.Args(output, hub=entry["hub"], subset=entry["subset"]))["rows"] == 3
     assert sorted(pq.read_table(output)["chosen"].to_pylist()) == [
         "helpful-base train",
         "helpful-online train",
@@ -267,14 +270,20 @@ def test_one_adapter_reads_many_sets(tmp_path):
     assert (made["source"], made["chosen"]) == ("shp", "good")
 
 
-def test_the_preset_replaces_all_sources_of_mix2():
+def test_the_preset_takes_the_authors_own_sets():
     paper, preset = (yaml.safe_load((ROOT / "config" / name).read_text()) for name in ("paper.yaml", PRESET))
-    study = config.load(config.merge(paper, preset))
-    for name in study.data.mixes["mix2"].sources:
-        source = study.data.preferences[name]
+    study = config.load(config.merge(paper, preset)).data
+    for name in study.mixes["mix2"].sources:
+        source = study.preferences[name]
         assert (source.adapter, source.subset, source.minimum_margin) == ("rlhflow_standard", None, 0.0)
         assert source.hub.startswith("RLHFlow/")
-    assert study.data.preferences["nectar"] == config.load(paper).data.preferences["nectar"]
+        published = config.load(paper).data.preferences[name]
+        assert (source.table5, source.completion, source.annotator) == (
+            *(published.table5, published.completion, published.annotator),
+        )
+    assert study.preferences["nectar"] == config.load(paper).data.preferences["nectar"]
+    assert list(study.instructions) == ["rlhflow_sft"]
+    assert list(study.prompts) == ["rlhflow_iter1", "rlhflow_iter2", "rlhflow_iter3"]
 
 
 def test_every_source_of_the_paper_has_an_adapter_and_every_adapter_a_reference():

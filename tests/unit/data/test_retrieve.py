@@ -1,6 +1,7 @@
 """Local copies and hub sets come out as published; what is damaged is named, and nothing half-written stays."""
 
 import gzip
+import hashlib
 import json
 import subprocess
 import sys
@@ -11,8 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scripts.common.catalogue import CATALOGUE as CATALOGUE_FILE
+from scripts.common.catalogue import read_catalogue
 from scripts.common.errors import StudyError
-from scripts.data.retrieve import Args, explain_hub, is_transient, main
+from scripts.data import pin_sources, retrieve
+from scripts.data.retrieve import Args, is_transient, main
+from tests.unit.data.hub import Repository
 
 ROWS = [
     {"day": "2024-01-01", "at": "12:00:00", "id": "550e8400-e29b-41d4-a716-446655440000", "n": 1, "parts": None},
@@ -168,53 +173,119 @@ def test_the_command_prints_one_line_and_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == [source]
 
 
-# --- the hub: a data set in a folder stands for one, since `datasets` reads both the same way -------------------------
+# --- the hub: a server that speaks its protocol -----------------------------------------------------------------------
+
+COMMIT, OTHER = "a" * 40, "b" * 40
+CARD = b"---\nconfigs:\n- config_name: default\n  data_files: train.jsonl\n---\n"
+PUBLISHED = [{"text": "a", "parts": [{"x": 1}]}, {"text": "b", "parts": []}]
 
 
 @pytest.fixture
-def published(tmp_path, monkeypatch):
-    """A data set with a default configuration and a second one in a folder of its own."""
-    import datasets
-
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    folder = tmp_path / "published"
-    (folder / "extra").mkdir(parents=True)
-    written(folder / "train.jsonl", lines([{"text": "a", "parts": [{"x": 1}]}, {"text": "b", "parts": []}]))
-    written(folder / "extra" / "train.jsonl", lines([{"text": "c", "parts": []}]))
-    (folder / "README.md").write_text("---\nconfigs:\n- config_name: default\n  data_files: train.jsonl\n---\n")
-    return folder
+def hub(hub):
+    """A hub with one public and one gated data set."""
+    files = {"README.md": CARD, "train.jsonl": lines(PUBLISHED), "extra/train.jsonl": lines([{"text": "c"}])}
+    hub.repositories["some/set"] = Repository(files, {"main": COMMIT, "refs/convert/parquet": OTHER})
+    hub.repositories["gated/set"] = Repository({"train.jsonl": lines(PUBLISHED)}, {"main": COMMIT}, gated=True)
+    return hub
 
 
-def test_hub_sets_come_out_with_their_nesting(tmp_path, published):
-    assert main(Args(tmp_path / "raw.parquet", hub=str(published)))["rows"] == 2
-    rows = pq.read_table(tmp_path / "raw.parquet").to_pylist()
-    assert rows == [{"text": "a", "parts": [{"x": 1}]}, {"text": "b", "parts": []}]
+def test_hub_sets_come_out_with_their_nesting_and_their_commit(tmp_path, hub):
+    facts = main(Args(tmp_path / "raw.parquet", hub="some/set", revision="main"))
+    assert pq.read_table(tmp_path / "raw.parquet").to_pylist() == PUBLISHED
+    assert (facts["rows"], facts["hub"], facts["commit"]) == (2, "some/set", COMMIT)
 
 
-def test_a_subset_may_be_a_folder(tmp_path, published):
-    (published / "README.md").unlink()
-    main(Args(tmp_path / "raw.parquet", hub=str(published), subset="extra"))
-    assert [row["text"] for row in pq.read_table(tmp_path / "raw.parquet").to_pylist()] == ["c"]
+@pytest.mark.parametrize(
+    ("arguments", "texts"),
+    [
+        ({"subset": "extra"}, ["c"]),  # no configuration of that name: a folder
+        ({"files": "extra/*.jsonl"}, ["c"]),
+        ({"revision": "refs/convert/parquet"}, ["a", "b"]),
+        ({"revision": OTHER}, ["a", "b"]),
+    ],
+)
+def test_parts_and_revisions_of_a_hub_set(tmp_path, hub, arguments, texts):
+    facts = main(Args(tmp_path / "raw.parquet", hub="some/set", **arguments))
+    assert pq.read_table(tmp_path / "raw.parquet")["text"].to_pylist() == texts
+    assert facts["commit"] == (OTHER if "revision" in arguments else COMMIT)
+    if "files" in arguments:
+        assert set(hub.downloads()) == {"README.md", "train.jsonl"}
+        assert hub.downloads()["train.jsonl"] == 1  # that of the folder alone
 
 
-def test_an_unknown_split_is_explained(tmp_path, published):
-    with pytest.raises(
-        StudyError, match=r"published: can't be retrieved \(.*nowhere.*with this revision, subset and split"
-    ):
-        main(Args(tmp_path / "raw.parquet", hub=str(published), split="nowhere"))
+def test_a_hub_set_is_fetched_once_and_found_again_without_a_network(tmp_path, hub, monkeypatch):
+    from huggingface_hub import constants
+
+    main(Args(tmp_path / "one.parquet", hub="some/set", revision="main"))
+    fetched = hub.downloads()
+    main(Args(tmp_path / "two.parquet", hub="some/set", revision="main"))
+    assert hub.downloads() == fetched
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    asked = len(hub.asked)
+    facts = main(Args(tmp_path / "three.parquet", hub="some/set", revision="main"))
+    assert (facts["commit"], len(hub.asked)) == (COMMIT, asked)
+    with pytest.raises(StudyError, match=r"HF_HUB_OFFLINE=1.*'local' must name a copy"):
+        main(Args(tmp_path / "four.parquet", hub="some/set", revision=OTHER))  # another commit is not taken for it
+
+
+def test_a_gated_set_names_its_page_and_the_token(tmp_path, hub, monkeypatch):
+    with pytest.raises(StudyError, match="gated") as error:
+        main(Args(tmp_path / "raw.parquet", hub="gated/set"))
+    for word in ("https://huggingface.co/datasets/gated/set", "HF_TOKEN", "https://huggingface.co/settings/tokens"):
+        assert word in str(error.value)
+    monkeypatch.setenv("HF_TOKEN", "let-me-in")
+    assert main(Args(tmp_path / "raw.parquet", hub="gated/set"))["rows"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ({"hub": "no/such"}, "no/such: there is no such data set, or it is private"),
+        ({"hub": "some/set", "revision": "nowhere"}, "some/set: has no revision 'nowhere'.*make pin"),
+        ({"hub": "some/set", "split": "nowhere"}, rf"some/set at {COMMIT}: was fetched but can't be read \(.*nowhere"),
+        ({"hub": "some/set", "files": "*.parquet"}, "was fetched but can't be read"),
+    ],
+)
+def test_what_the_hub_has_not_is_one_clear_error(tmp_path, hub, arguments, complaint):
+    with pytest.raises(StudyError, match=complaint) as error:
+        main(Args(tmp_path / "out" / "raw.parquet", **arguments))
+    assert "\n" not in str(error.value)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_busy_hub_is_asked_again(tmp_path, hub, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
+    hub.busy = 2
+    assert main(Args(tmp_path / "raw.parquet", hub="some/set"))["rows"] == 2
+
+
+def test_a_connection_that_breaks_is_taken_up_where_it_broke(hub, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+    content = b"0123456789abcdef" * (3 * 2**19)  # 24 MiB: the client writes 10 at a time
+    hub.repositories["some/set"].files["large.bin"] = content
+    hub.cut["large.bin"] = 1
+    folder = retrieve.download("some/set", "main", "large.bin")
+    assert (folder / "large.bin").read_bytes() == content
+    ranges = [r for method, path, r in hub.asked if method == "GET" and path.endswith("large.bin")]
+    assert ranges[0] is None
+    assert int(ranges[1].removeprefix("bytes=").partition("-")[0]) >= 10 * 2**20
+
+
+def test_the_command_shows_its_progress_and_records_the_commit(tmp_path, hub):
+    output = tmp_path / "raw.parquet"
+    command = [sys.executable, "-m", "scripts.data.retrieve", "--hub", "some/set", "--output", str(output)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Fetching 3 files" in done.stderr
+    manifest = json.loads((tmp_path / "raw.parquet.manifest.json").read_text())
+    assert manifest["facts"]["commit"] == COMMIT
+    assert manifest["output"]["sha256"] == hashlib.sha256(output.read_bytes()).hexdigest()
 
 
 def test_without_a_network_the_error_says_what_to_do(tmp_path):
     environment = {"HF_HUB_OFFLINE": "1", "PATH": "", "HF_HOME": str(tmp_path)}
-    command = [
-        sys.executable,
-        "-m",
-        "scripts.data.retrieve",
-        "--hub",
-        "no/such-set",
-        "--output",
-        str(tmp_path / "r.parquet"),
-    ]
+    output = tmp_path / "raw.parquet"
+    command = [sys.executable, "-m", "scripts.data.retrieve", "--hub", "no/such-set", "--output", str(output)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 1
     assert "error: no/such-set: can't be retrieved" in done.stderr
@@ -222,10 +293,60 @@ def test_without_a_network_the_error_says_what_to_do(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_gated_sets_name_their_page_and_the_token():
-    message = explain_hub("a/b", None, ValueError("Dataset 'a/b' is a gated dataset on the Hub."))
-    assert "https://huggingface.co/datasets/a/b" in message
-    assert "HF_TOKEN" in message
+# --- pinning ----------------------------------------------------------------------------------------------------------
+
+CATALOGUE = """# what it is
+preferences:
+  one:  # a comment stays
+    hub: some/set
+    revision: main
+  two: {hub: some/set, revision: refs/convert/parquet, licence: "main"}  # and so does `main` elsewhere
+  three: {hub: some/set, revision: 0123456789012345678901234567890123456789}
+models:
+  base: {hub: some/model, revision: main}
+"""
+
+
+def test_pinning_changes_the_revisions_and_nothing_else(tmp_path, hub, capsys):
+    hub.repositories["some/model"] = Repository({}, {"main": "c" * 40}, kind="models")
+    catalogue = tmp_path / "sources.yaml"
+    catalogue.write_text(CATALOGUE)
+    pin_sources.main(pin_sources.Args(catalogue))
+    expected = CATALOGUE.replace("revision: main}", f"revision: {'c' * 40}}}")
+    expected = expected.replace("revision: main", f"revision: {COMMIT}").replace("refs/convert/parquet", OTHER)
+    assert catalogue.read_text() == expected
+    assert capsys.readouterr().out.count(COMMIT) == 1
+    asked = len(hub.asked)
+    pin_sources.main(pin_sources.Args(catalogue))  # nothing is left to pin
+    assert (catalogue.read_text(), len(hub.asked)) == (expected, asked)
+
+
+def test_what_cannot_be_pinned_is_named_and_the_rest_is_pinned(tmp_path, hub):
+    catalogue = tmp_path / "sources.yaml"
+    catalogue.write_text(CATALOGUE)
+    with pytest.raises(StudyError, match="1 not pinned.\n  some/model at main"):
+        pin_sources.main(pin_sources.Args(catalogue))
+    assert f"revision: {COMMIT}" in catalogue.read_text()
+    assert "some/model, revision: main" in catalogue.read_text()
+
+
+def test_the_catalogue_itself_can_be_pinned(tmp_path, hub):
+    text = CATALOGUE_FILE.read_text()
+    pins = list(pin_sources.unpinned(text, CATALOGUE_FILE))
+    for pin in pins:
+        kind = "models" if pin.collection == "models" else "datasets"
+        hub.repositories[pin.hub] = Repository({}, {pin.revision: f"{len(hub.repositories):c>40}"}, kind=kind)
+    catalogue = tmp_path / "sources.yaml"
+    catalogue.write_text(text)
+    pin_sources.main(pin_sources.Args(catalogue))
+    before, after = (read_catalogue(path) for path in (CATALOGUE_FILE, catalogue))
+    for collection, entries in after.items():
+        for name, entry in entries.items():
+            (commit,) = hub.repositories[entry["hub"]].branches.values() if pins else [entry["revision"]]
+            assert entry == before[collection][name] | {"revision": commit}
+    assert [line.partition("#")[2] for line in text.splitlines()] == [
+        line.partition("#")[2] for line in catalogue.read_text().splitlines()
+    ]
 
 
 def test_only_failures_of_the_network_are_tried_again():

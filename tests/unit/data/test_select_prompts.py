@@ -85,6 +85,17 @@ def test_one_more_iteration_changes_no_other_set(tmp_path):
     assert shorter.items() <= longer.items()
 
 
+def test_a_cap_draws_by_identity_and_is_counted(tmp_path):
+    rows = [{"prompt": f"question {i} ?"} for i in range(400)]  # they name no source: it is the collection's
+    sizes = {"iterations": 1, "per_iteration": 100, "length_bias": 0, "validation": 0, "test": 0}
+    sets, facts = selected(tmp_path, rows=rows, caps={"world": 150, "another": 1}, **sizes)
+    assert facts == {"pool": 150, "used": 100, "beyond_cap": 250}
+    turned, _ = selected(tmp_path, rows=rows[::-1], caps={"world": 150}, **sizes)
+    assert turned == sets
+    larger, _ = selected(tmp_path, rows=rows, caps={"world": 200}, **sizes)
+    assert set(ids(sets["pool"])) < set(ids(larger["pool"]))
+
+
 def test_without_iterations_there_are_still_held_out_prompts(tmp_path):
     sets, _ = selected(tmp_path, iterations=0)
     assert len(sets["held_out"]) == 120

@@ -138,10 +138,10 @@ def test_the_pairs_of_mix2_are_those_of_table_5():
 def test_tokens_follow_from_the_configuration():
     sizes = Sizes(read_study([PAPER]), [], prompts=100, responses=300)
     generate, score = (job for job in parse_jobs(DRY_RUN) if "responses" in job.rule)
-    assert amount(generate, sizes, shards=8) == 18_000 * 8 / 8 * 300
-    assert amount(score, sizes, shards=4) == 18_000 * 8 / 4 * 400
+    assert amount(generate, sizes, shards=8) == 20_000 * 8 / 8 * 300
+    assert amount(score, sizes, shards=4) == 20_000 * 8 / 4 * 400
     dpo = job("policy", rule="train_dpo", run="iterative", t="1")
-    assert amount(dpo, sizes, shards=1) == 2 * 18_000 * 2 * 400
+    assert amount(dpo, sizes, shards=1) == 2 * 20_000 * 2 * 400
     assert sizes.figures["tokens of a response"].source == "--response-tokens"
 
 
@@ -162,7 +162,7 @@ def test_seconds_are_start_up_and_work_over_devices():
     dpo = replace(job("policy", rule="train_dpo", gpus=8, run="iterative", t="1"))
     line = throughput_of(dpo, read_throughput(), "8B", "H100")
     found = cost_of(dpo, line, sizes, shards=1, as_configured=True)
-    assert found.seconds == pytest.approx(line.start_up + 2 * 18_000 * 800 / (8 * line.per_second))
+    assert found.seconds == pytest.approx(line.start_up + 2 * 20_000 * 800 / (8 * line.per_second))
     assert found.basis == "estimated"
 
 
