@@ -18,14 +18,10 @@ CATALOGUE = ROOT / "config/sources.yaml"
 PLACE = ("hub", "revision", "subset", "files", "split", "local")
 """The keys that say where a copy lies: a study that names another place takes none of the entry's."""
 
-MANY = {
-    "preferences": ("data", "preferences"),
-    "instructions": ("data", "instructions"),
-    "prompts": ("data", "prompts"),
-}
+MANY = {collection: ("data", collection) for collection in ("preferences", "instructions", "prompts")}
 """Collection -> where a study has sources of it by name."""
 SINGLE = {("evaluation", "reward_bench"): "benchmarks", ("models", "base"): "models"}
-"""Where a study has one source -> its collection; an entry of the same name is meant unless `catalogue` says another."""
+"""Where a study has one source -> its collection; its key names the entry, unless `catalogue` does."""
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 

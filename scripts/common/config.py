@@ -47,9 +47,7 @@ class Origin(Section):
     hub: str | None = Field(None, description="Hub id, e.g. Anthropic/hh-rlhf.")
     revision: str | None = Field(None, description="Commit or tag on the hub; pin it.")
     subset: str | None = Field(None, description="Configuration name of the hub data set.")
-    files: str | None = Field(
-        None, description="Files of the hub data set, a pattern; without it, what its page names."
-    )
+    files: str | None = Field(None, description="Files of the hub data set, a pattern, where its page names none.")
     split: str = Field("train", description="Split of the hub data set.")
     local: str | None = Field(None, description="File or folder on disk; {study} stands for the study's name.")
     catalogue: Name | None = Field(None, description="Entry of config/sources.yaml; without it, the one of this name.")

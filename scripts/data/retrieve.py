@@ -261,13 +261,9 @@ def explain_hub(hub: str, revision: str | None, error: Exception) -> str:
             "account (https://huggingface.co/settings/tokens; it needs read access to gated repositories)."
         )
     if isinstance(error, RevisionNotFoundError):
-        return (
-            f"{hub}: has no revision '{revision}'. {page(hub)}/commits/main lists them; `make pin` writes the newest."
-        )
+        return f"{hub}: has no revision '{revision}'. {page(hub)}/commits/main lists all; `make pin` writes the newest."
     if isinstance(error, RepositoryNotFoundError):
-        return (
-            f"{hub}: there is no such data set, or it is private and HF_TOKEN belongs to no account that may read it."
-        )
+        return f"{hub}: there is no such data set, or it is private and HF_TOKEN gives no right to read it."
     return (
         f"{hub}{at}: can't be retrieved ({_first_line(error)}). What has arrived is kept: run the same command again. "
         "Without a network (HF_HUB_OFFLINE=1) it must be in the cache already, or 'local' must name a copy."

@@ -1,7 +1,8 @@
 """Draw disjoint sets of prompts from one pool: a set for each iteration, one for Figure 3, one held out (Section 3.2).
 
 Prompts that differ only in case and white space count as one. All sets are stratified by source and drawn by seed and
-identity; a collection may be capped, and then its prompts are drawn likewise. The held-out prompts are drawn first and the iterations last: one more iteration changes no other set.
+identity; a collection may be capped, and then what is read of it is drawn likewise. The held-out prompts are drawn
+first and the iterations last: one more iteration changes no other set.
 
     python -m scripts.data.select_prompts --raw results/demo/data/raw/prompts/world.parquet --names world \\
         --iterations 3 --prompts-per-iteration 600 --length-bias 100 --validation 200 --test 300 --seed 1 \\

@@ -89,7 +89,7 @@ def test_false_does_without_a_source(demo):
 def test_every_entry_of_the_catalogue_is_a_valid_source():
     paper, catalogue = read("paper.yaml"), read("sources.yaml")
     for collection in ("preferences", "instructions", "prompts"):
-        paper["data"][collection] = dict.fromkeys(catalogue[collection], {})
+        paper["data"][collection] = {name: {} for name in catalogue[collection]}
     study = config.load(paper)
     for collection in ("preferences", "instructions", "prompts"):
         for name, source in getattr(study.data, collection).items():

@@ -324,7 +324,7 @@ def test_pinning_changes_the_revisions_and_nothing_else(tmp_path, hub, capsys):
 def test_what_cannot_be_pinned_is_named_and_the_rest_is_pinned(tmp_path, hub):
     catalogue = tmp_path / "sources.yaml"
     catalogue.write_text(CATALOGUE)
-    with pytest.raises(StudyError, match="1 not pinned.\n  some/model at main"):
+    with pytest.raises(StudyError, match=r"1 not pinned\.\n  some/model at main"):
         pin_sources.main(pin_sources.Args(catalogue))
     assert f"revision: {COMMIT}" in catalogue.read_text()
     assert "some/model, revision: main" in catalogue.read_text()
