@@ -26,7 +26,6 @@ except StudyError as error:
     raise WorkflowError(str(error)) from None
 
 
-
 onstart:
     if open_ended := sections.unpinned(STUDY):
         print(f"warning: {len(open_ended)} revisions are not pinned, `make pin` does it: {'; '.join(open_ended)}")
