@@ -33,9 +33,8 @@ onstart:
 
 DATA = STUDY.data
 ONLINE = [name for name, run in STUDY.runs.items() if run.offline is None]
-POLICIES = (["sft"] if STUDY.sft else []) + [
-    f"{name}-iter{t}" for name, run in STUDY.runs.items() for t in range(1, run.iterations + 1)
-]
+TRAINED = [f"{name}-iter{t}" for name, run in STUDY.runs.items() for t in range(1, run.iterations + 1)]
+POLICIES = (["sft"] if STUDY.sft else []) + TRAINED
 ITERATIONS = max((STUDY.runs[name].iterations for name in ONLINE), default=0)
 
 
@@ -172,6 +171,24 @@ def last_policy(run, t):
     return "sft" if t == 1 else f"{run}-iter{t - 1}"
 
 
+def policy_before(policy):
+    """The policy that the iteration which made this one started from."""
+    run, t = re.fullmatch(r"(.+)-iter(\d+)", policy).groups()
+    return last_policy(run, int(t))
+
+
+def has_limits(run):
+    return bool(STUDY.evaluation) and any(limit is not None for _, limit in STUDY.runs[run].limits)
+
+
+def limits_kept(study, policy):
+    """What must exist before anything is built on a policy: its run is within its limits, where it has any."""
+    if policy == "sft":
+        return []
+    run, t = re.fullmatch(r"(.+)-iter(\d+)", policy).groups()
+    return [f"results/{study}/runs/{run}/iter{t}/within_limits.json"] if has_limits(run) else []
+
+
 def initial_policy(w):
     policy = "sft" if STUDY.runs[w.run].initialise == "sft" else last_policy(w.run, int(w.t))
     return policy_folder(w.study, policy)
@@ -218,6 +235,15 @@ def run_flags():
     )
 
 
+def limit_flags():
+    """The runs and their limits as plot_drift reads them."""
+    limits = [
+        ",".join(f"{name}={limit:g}" for name, limit in run.limits if limit is not None) or "none"
+        for run in STUDY.runs.values()
+    ]
+    return flags({"runs": list(STUDY.runs), "limits": limits})
+
+
 def page_inputs():
     """What the page shows, by the names of build_page's arguments; a study without policies has a shorter page."""
     tables, figures = "results/{study}/tables", "results/{study}/figures"
@@ -240,6 +266,8 @@ def page_inputs():
             "table4": f"{tables}/table4_length_penalty.csv",
             "table2_differences": f"{tables}/table2_differences.csv",
             "figure8": f"{figures}/figure8_iterations.svg",
+            "drift": f"{figures}/drift.svg",
+            "monitors": f"{tables}/monitors.csv",
             "pairs": [
                 f"results/{{study}}/runs/{run}/iter{t}/pairs.parquet"
                 for run in ONLINE
@@ -299,7 +327,8 @@ def report_targets():
         figures += ["figure3_length_bias.svg"]
     if STUDY.evaluation and STUDY.runs:
         tables += ["table2_policies.csv", "table4_length_penalty.csv"]
-        figures += ["figure8_iterations.svg"]
+        tables += ["monitors.csv"]
+        figures += ["figure8_iterations.svg", "drift.svg"]
     root = f"results/{STUDY.study}"
     best = [f"{root}/runs/{run}/best" for run in ONLINE] if STUDY.evaluation else []
     page = [f"{root}/report/index.html", f"{root}/catalog.duckdb"]

@@ -28,6 +28,43 @@ rule measure_responses:  # reward, gold reward, length and log pi/pi_0 of a poli
         " --dtype {params.dtype} --output {output.measures} > {log} 2>&1"
 
 
+rule monitor_policy:  # what an iteration gained, how far it drifted, whether it is collapsing
+    input:
+        measures="results/{study}/evaluation/measures/{policy}.parquet",
+        previous=lambda w: f"results/{w.study}/evaluation/measures/{policy_before(w.policy)}.parquet",
+        sft="results/{study}/evaluation/measures/sft.parquet",
+    output:
+        monitor="results/{study}/evaluation/monitors/{policy}.parquet",
+    log:
+        "results/{study}/logs/monitor_policy/{policy}.log",
+    benchmark:
+        "results/{study}/benchmarks/monitor_policy/{policy}.tsv"
+    params:
+        judge=lambda w: STUDY.evaluation.judge,
+        seed=STUDY.seed,
+        code=code_digest("scripts.evaluate.monitor_policy"),
+    shell:
+        "python -m scripts.evaluate.monitor_policy --measures {input.measures} --previous {input.previous}"
+        " --sft {input.sft} --judge {params.judge} --seed {params.seed} --output {output.monitor} > {log} 2>&1"
+
+
+rule check_limits:  # a run whose policy has gone astray ends here
+    input:
+        monitor="results/{study}/evaluation/monitors/{run}-iter{t}.parquet",
+    output:
+        within="results/{study}/runs/{run}/iter{t}/within_limits.json",
+    log:
+        "results/{study}/logs/check_limits/{run}-iter{t}.log",
+    benchmark:
+        "results/{study}/benchmarks/check_limits/{run}-iter{t}.tsv"
+    params:
+        limits=lambda w: flags(STUDY.runs[w.run].limits, "limits."),
+        code=code_digest("scripts.evaluate.check_limits"),
+    shell:
+        "python -m scripts.evaluate.check_limits --monitor {input.monitor} --run {wildcards.run}"
+        " --iteration {wildcards.t} {params.limits} --output {output.within} > {log} 2>&1"
+
+
 rule select_best:
     input:
         measures=lambda w: [
@@ -36,6 +73,11 @@ rule select_best:
         ],
         policies=lambda w: [
             policy_folder(w.study, f"{w.run}-iter{t}") for t in range(1, STUDY.runs[w.run].iterations + 1)
+        ],
+        limits=lambda w: [
+            path
+            for t in range(1, STUDY.runs[w.run].iterations + 1)
+            for path in limits_kept(w.study, f"{w.run}-iter{t}")
         ],
     output:
         best=directory("results/{study}/runs/{run}/best"),

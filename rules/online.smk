@@ -5,6 +5,8 @@ rule generate_responses:  # line 4: n/2 at temperature 1.0, n/2 at 0.7
     input:
         prompts="results/{study}/data/prompts/{prompts}.parquet",
         policy=lambda w: policy_folder(w.study, w.policy),
+        # a moved limit regenerates nothing: it only has to hold
+        limits=lambda w: ancient(limits_kept(w.study, w.policy) if w.prompts.startswith("iter") else []),
     output:
         responses="results/{study}/rollouts/{policy}/{sampler}/{prompts}/responses/{shard}.parquet",
     log:

@@ -101,6 +101,25 @@ rule plot_iterations:  # Figure 8
         "python -m scripts.report.plot_iterations --table {input.table} --figure {output.figure} > {log} 2>&1"
 
 
+rule plot_drift:  # the monitors of all iterations
+    input:
+        monitors=expand("results/{{study}}/evaluation/monitors/{policy}.parquet", policy=TRAINED),
+    output:
+        table="results/{study}/tables/monitors.csv",
+        figure="results/{study}/figures/drift.svg",
+    log:
+        "results/{study}/logs/plot_drift.log",
+    benchmark:
+        "results/{study}/benchmarks/plot_drift.tsv"
+    params:
+        policies=TRAINED,
+        limits=limit_flags(),
+        code=code_digest("scripts.report.plot_drift"),
+    shell:
+        "python -m scripts.report.plot_drift --policies {params.policies} --monitors {input.monitors}"
+        " {params.limits} --table {output.table} --figure {output.figure} > {log} 2>&1"
+
+
 rule plot_training:  # Figures 6 and 7
     input:
         models=expand("results/{{study}}/models/reward/{reward}", reward=STUDY.reward_models),

@@ -170,6 +170,17 @@ class Generation(Section):
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
 
 
+class Limits(Section):
+    """When a run stops: read on the validation prompts after each iteration; null: no limit."""
+
+    kl: float | None = Field(None, gt=0, description="At most so many nats from the SFT policy.")
+    length_growth: float | None = Field(None, gt=0, description="At most so many times the SFT policy's mean length.")
+    repetition: Fraction | None = Field(None, description="At most this share of four-word sequences said before.")
+    truncated: Fraction | None = Field(None, description="At most this share of answers cut off.")
+    win_rate: Fraction | None = Field(None, description="At least, against the policy before.")
+    agreement: Fraction | None = Field(None, description="At least: judge and reward model prefer the same answer.")
+
+
 class Run(Section):
     """One way to improve the SFT policy: online (a reward model ranks rollouts) or offline (a mix of pairs)."""
 
@@ -179,6 +190,7 @@ class Run(Section):
     length_penalty: float = Field(0.0, ge=0, description="Lambda of Equation 9, reward per character.")
     initialise: Literal["previous", "sft"] = Field("previous", description="Weights at the start of an iteration.")
     offline: Name | None = Field(None, description="Offline: the mix of pairs to train on once.")
+    limits: Limits = Limits()
     dpo: DPO
 
     @model_validator(mode="after")

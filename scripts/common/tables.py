@@ -160,6 +160,16 @@ REPLIES = _contract(
         ("completion_tokens", pa.int64()),
     ],
     ["arguments", "logprobs", "finish_reason"],
+MONITOR = _contract(
+    "monitor",
+    [
+        ("measure", pa.string()),
+        ("value", pa.float64()),
+        ("low", pa.float64()),  # of the 95% interval; null: the measure is one number for all prompts together
+        ("high", pa.float64()),
+        ("n", pa.int64()),  # validation prompts
+    ],
+    ["low", "high"],
 )
 
 

@@ -6,7 +6,7 @@ that a study does not have are left out, with all they would have said.
     python -m scripts.report.build_page --study demo --seed 1 --judge gold --folder results/demo
         --table5 results/demo/tables/table5_preference_data.csv --filter-report results/demo/tables/filter_report.csv
         --table1 ...table1_reward_models.csv --table1-differences ... --held-out ... --figure3 ... --figure3-table ...
-        --figure6-7 ... --table2 ... --table4 ... --table2-differences ... --figure8 ...
+        --figure6-7 ... --table2 ... --table4 ... --table2-differences ... --figure8 ... --drift ... --monitors ...
         --pairs results/demo/runs/iterative/iter1/pairs.parquet ... --output results/demo/report/index.html
 """
 
@@ -67,6 +67,10 @@ class Args:
     """table2_differences.csv"""
     figure8: Input | None = None
     """figure8_iterations.svg"""
+    drift: Input | None = None
+    """drift.svg"""
+    monitors: Input | None = None
+    """monitors.csv"""
     pairs: tuple[Input, ...] = ()
     """Online pairs of all runs and iterations, in that order."""
     paper: Input = PAPER
@@ -104,6 +108,8 @@ def main(args: Args) -> dict:
         table2=args.table2 and page_tables.table2(args.table2, args.paper),
         table4=args.table4 and page_tables.table4(args.table4, args.paper),
         figure8=args.figure8 and inline_svg(args.figure8),
+        drift=args.drift and inline_svg(args.drift),
+        monitors=args.monitors and page_tables.monitors(args.monitors),
         table5=page_tables.table5(args.table5, args.paper),
         filter_report=page_tables.filter_report(args.filter_report),
         pair_table=args.pairs and page_tables.pairs(page_facts.pair_counts(args.pairs)),

@@ -11,6 +11,7 @@ import numpy as np
 from scripts.report.csv_tables import read_csv
 from scripts.report.page_facts import PAIR_COUNTS, duration
 from scripts.report.paper import paper_value, read_paper
+from scripts.report.plot_drift import COLUMNS as MONITORS
 from scripts.report.tabulate_held_out import COLUMNS as HELD_OUT
 from scripts.report.tabulate_policies import TABLE2, TABLE4
 from scripts.report.tabulate_reward_models import COLUMNS as TABLE1
@@ -24,6 +25,17 @@ MEASURES = {
     "lc_win_rate": ("LC win rate, %", "{:.1f}", 100),
     "kl": ("KL, nats", "{:.2f}", 1),
     "characters": ("characters", "{:.0f}", 1),
+}
+MONITORED = {
+    "reward": ("reward", "{:.2f}", 1),
+    "reward_gain": ("gained", "{:+.2f}", 1),
+    "win_rate": ("win rate, %", "{:.1f}", 100),
+    "agreement": ("judge agrees, %", "{:.1f}", 100),
+    "kl": ("KL, nats", "{:.2f}", 1),
+    "characters": ("characters", "{:.0f}", 1),
+    "truncated": ("cut off, %", "{:.1f}", 100),
+    "repetition": ("repetition, %", "{:.1f}", 100),
+    "distinct_pairs": ("distinct-2, %", "{:.1f}", 100),
 }
 PAPER_ROWS = {  # method -> (table, row) of the paper
     "SFT": ("table2", "Ours (SFT baseline)"),
@@ -187,6 +199,19 @@ def table5(path: Path, paper: Path) -> str:
             muted.append(len(lines))
             lines.append(source_line(f"paper: {name}", {"completion": "", "annotator": ""}, printed))
     return table(lines, "table5", ["completion", "annotator"], muted)
+
+
+def monitors(path: Path) -> str:
+    """Iterations down, measures across."""
+    rows = read_csv(path, MONITORS).to_dicts()
+    lines = []
+    for run, iteration in dict.fromkeys((row["run"], row["iteration"]) for row in rows):
+        found = {row["measure"]: row for row in rows if (row["run"], row["iteration"]) == (run, iteration)}
+        line = {"run": f"<b>{text(run)}</b>", "iteration": number(iteration)}
+        for name, (label, form, scale) in MONITORED.items():
+            line[label] = interval(found[name], "value", form, scale, "low", "high") if name in found else NONE
+        lines.append(line)
+    return table(lines, "monitors")
 
 
 def paper_run(reward_model: str, length_penalty: float) -> str | None:

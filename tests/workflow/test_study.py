@@ -59,6 +59,23 @@ def test_length_penalty_rebuilds_one_run_and_no_generation_of_iteration_1(built)
     )
 
 
+def test_a_moved_limit_is_checked_and_rebuilds_nothing(built):
+    planned = built.with_changes("runs: {iterative: {limits: {kl: 9}}}").planned()
+    assert {rule for rule, _ in planned} <= {"check_limits", "plot_drift", "build_page", "build_catalog"}
+    assert ("check_limits", "results/tiny/runs/iterative/iter1/within_limits.json") in planned
+
+
+def test_a_run_that_crosses_a_limit_stops_before_its_next_iteration(copy):
+    changed = copy.with_changes("runs: {iterative: {limits: {kl: 1.0e-9, length_growth: 1.0e-3}}}")
+    pairs = "results/tiny/runs/iterative/iter2/pairs.parquet"
+    (changed.folder / pairs).unlink()
+    done = changed.snakemake(pairs)
+    assert done.returncode != 0
+    assert "run 'iterative' stops after iteration 1" in done.stdout + done.stderr
+    assert "length_growth is" in done.stdout + done.stderr
+    assert not (changed.folder / pairs).exists()
+
+
 def test_evaluation_prompts_do_not_retrain(built):
     planned = built.with_changes("evaluation: {length_bias_responses: 5}").planned()
     assert {rule for rule, _ in planned} <= {

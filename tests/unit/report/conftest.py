@@ -9,8 +9,10 @@ import pyarrow as pa
 import pytest
 
 from scripts.common import tables
+from scripts.evaluate import monitor_policy
 from scripts.report import (
     build_page,
+    plot_drift,
     plot_iterations,
     plot_length_bias,
     plot_training,
@@ -223,6 +225,7 @@ def report(study: Study) -> None:
     plot_iterations.main(
         plot_iterations.Args(tables_ / "table2_policies.csv", figures / "figure8_iterations.svg"),
     )
+    plot_drift.main(drift_args(study))
     plot_training.main(
         plot_training.Args(
             models["models"],
@@ -231,6 +234,20 @@ def report(study: Study) -> None:
         )
     )
     build_page.main(page_args(study))
+
+
+def drift_args(study: Study) -> plot_drift.Args:
+    """Monitors of all trained policies; the run `iterative` has a limit on KL."""
+    policies = [policy for policy in SHIFTS if policy != "sft"]
+    measures = {policy: study.folder / f"evaluation/measures/{policy}.parquet" for policy in SHIFTS}
+    monitors = {policy: study.folder / f"evaluation/monitors/{policy}.parquet" for policy in policies}
+    for policy, path in monitors.items():
+        run, _, t = policy.rpartition("-iter")
+        before = measures["sft"] if t == "1" else measures[f"{run}-iter{int(t) - 1}"]
+        monitor_policy.main(monitor_policy.Args(measures[policy], before, measures["sft"], path, "gold"))
+    runs, limits = ("iterative", "concise", "offline"), ("kl=10,truncated=0.5", "none", "none")
+    table, figure = study.tables / "monitors.csv", study.figures / "drift.svg"
+    return plot_drift.Args(tuple(policies), tuple(monitors.values()), runs, limits, table, figure)
 
 
 def policies_args(study: Study, **changes) -> tabulate_policies.Args:
@@ -268,6 +285,8 @@ def page_args(study: Study, **changes) -> build_page.Args:
         "table4": tables_ / "table4_length_penalty.csv",
         "table2_differences": tables_ / "table2_differences.csv",
         "figure8": figures / "figure8_iterations.svg",
+        "drift": figures / "drift.svg",
+        "monitors": tables_ / "monitors.csv",
         "pairs": tuple(study.folder / f"runs/{r}/iter{t}/pairs.parquet" for r in BEST for t in (1, 2)),
     }
     return build_page.Args(**values | changes)

@@ -66,7 +66,7 @@ def test_elements_close_and_ids_are_unique(outline):
 
 
 def test_all_tables_and_figures_are_there(outline):
-    names = "table1 table2 table4 table5 filters held-out figure3 length-bias figure8 figure6-7 pairs"
+    names = "table1 table2 table4 table5 filters held-out figure3 length-bias figure8 monitors drift figure6-7 pairs"
     exhibits = names.split()
     assert {f"exhibit-{name}" for name in exhibits} <= set(outline.ids)
 
@@ -90,7 +90,7 @@ def test_text_of_the_data_is_escaped(page):
 
 
 def test_a_study_without_evaluation_has_a_smaller_page(study, tmp_path):
-    evaluation = "table1 table1_differences figure3 figure3_table table2 table4 table2_differences figure8"
+    evaluation = "table1 table1_differences figure3 figure3_table table2 table4 table2_differences figure8 drift monitors"
     nothing = dict.fromkeys(evaluation.split())
     args = page_args(study, **nothing, pairs=(), output=tmp_path / "index.html")
     facts = build_page.main(args)

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from scripts.common.errors import StudyError
-from scripts.report import plot_iterations, plot_length_bias, plot_training
+from scripts.report import plot_drift, plot_iterations, plot_length_bias, plot_training
 from scripts.report.plot_length_bias import correlations
 from scripts.report.plot_training import read_log, running_mean
 
 from .conftest import write_rollouts
 
-FIGURES = ("figure3_length_bias.svg", "figure8_iterations.svg", "figure6_7_training.svg")
+FIGURES = ("figure3_length_bias.svg", "figure8_iterations.svg", "figure6_7_training.svg", "drift.svg")
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -32,6 +32,17 @@ def test_iterations_show_every_measure_and_run(study):
         assert f">{title}<" in words
     for run in ("SFT", "iterative", "concise", "offline"):
         assert f">{run}<" in words
+
+
+def test_drift_shows_runs_measures_and_limits(study, table):
+    words = (study.figures / "drift.svg").read_text()
+    for title, _ in plot_drift.PANELS.values():
+        assert f">{title}<" in words
+    rows = {(row["run"], row["iteration"], row["measure"]): row for row in table("monitors.csv")}
+    assert rows["iterative", 2, "kl"]["limit"] == 10
+    assert rows["concise", 2, "kl"]["limit"] is None
+    assert rows["iterative", 1, "reward_gain"]["value"] == pytest.approx(0.8, abs=0.3)  # twice the gold shift of 0.4
+    assert rows["iterative", 2, "win_rate"]["n"] == 20
 
 
 # --- Figure 3 ---------------------------------------------------------------------------------------------------------
