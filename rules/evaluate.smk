@@ -74,11 +74,13 @@ rule select_best:
         policies=lambda w: [
             policy_folder(w.study, f"{w.run}-iter{t}") for t in range(1, STUDY.runs[w.run].iterations + 1)
         ],
-        limits=lambda w: [
-            path
-            for t in range(1, STUDY.runs[w.run].iterations + 1)
-            for path in limits_kept(w.study, f"{w.run}-iter{t}")
-        ],
+        limits=lambda w: ancient(  # as in generate_responses
+            [
+                path
+                for t in range(1, STUDY.runs[w.run].iterations + 1)
+                for path in limits_kept(w.study, f"{w.run}-iter{t}")
+            ]
+        ),
     output:
         best=directory("results/{study}/runs/{run}/best"),
     log:

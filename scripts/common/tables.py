@@ -160,6 +160,7 @@ REPLIES = _contract(
         ("completion_tokens", pa.int64()),
     ],
     ["arguments", "logprobs", "finish_reason"],
+)
 MONITOR = _contract(
     "monitor",
     [
