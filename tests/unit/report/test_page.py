@@ -90,7 +90,9 @@ def test_text_of_the_data_is_escaped(page):
 
 
 def test_a_study_without_evaluation_has_a_smaller_page(study, tmp_path):
-    evaluation = "table1 table1_differences figure3 figure3_table table2 table4 table2_differences figure8 drift monitors"
+    evaluation = (
+        "table1 table1_differences figure3 figure3_table table2 table4 table2_differences figure8 drift monitors"
+    )
     nothing = dict.fromkeys(evaluation.split())
     args = page_args(study, **nothing, pairs=(), output=tmp_path / "index.html")
     facts = build_page.main(args)
