@@ -1,9 +1,10 @@
-"""Where a training job keeps what it needs to resume, and how it knows that a checkpoint is whole (promise 2).
+"""Where a long job keeps what it needs to resume, and how it knows that a checkpoint is whole (promise 2).
 
 Checkpoints lie in a work directory beside the output, which Snakemake does not know and so does not delete. Its name
 holds a digest of configuration, inputs and code: another configuration never resumes from these checkpoints.
 """
 
+import hashlib
 import json
 import os
 import platform
@@ -11,11 +12,30 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from scripts.common import command
 from scripts.common.errors import StudyError
 from scripts.common.files import publish, remove
+from scripts.common.provenance import code_digest, digest, plain
 
 MARK = "whole.json"
+
+
+def identity(module: str, args: Any, *more: str) -> str:
+    """Digest of all that decides what a command writes: its code, its arguments, the content of its inputs, and `more`.
+
+    Where the files lie does not count.
+    """
+    inputs, outputs = command.files(args)
+    files = {name for name, _ in inputs + outputs}
+    parts = {
+        "code": code_digest(module),
+        "inputs": [(name, digest(path)) for name, path in inputs],
+        "arguments": {key: value for key, value in plain(args).items() if key not in files},
+        "more": more,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def work_directory(output: Path, identity: str) -> Path:
@@ -26,10 +46,12 @@ def work_directory(output: Path, identity: str) -> Path:
 
 
 def tidy(work: Path) -> None:
-    """Remove what no job will resume from: work of earlier configurations of the output, half-written checkpoints."""
+    """Remove what no job will resume from: work of earlier configurations of the output, what was written half."""
     for other in work.parent.iterdir():
         if other.is_dir() and other != work:
             remove(other)
+    for unfinished in work.glob(".*.tmp"):
+        remove(unfinished)
     for checkpoint in work.glob("checkpoint-*"):
         if not _is_whole(checkpoint):
             print(f"{checkpoint}: not whole, passed over")
@@ -40,8 +62,10 @@ def tidy(work: Path) -> None:
 def only_writer(output: Path) -> Iterator[None]:
     """Hold the lock of an output's work directory; it goes with the process, however that ends.
 
+    What an earlier writer that was killed had begun to publish is removed.
+
     Raises:
-        StudyError: another process trains this output; the message names its host, process and start.
+        StudyError: another process writes this output; the message names its host, process and start.
     """
     from filelock import FileLock, Timeout
 
@@ -52,7 +76,11 @@ def only_writer(output: Path) -> Iterator[None]:
         with FileLock(parent / "lock", timeout=0):
             me = {"host": platform.node(), "pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
             owner.write_text(json.dumps({**me, "slurm_job": os.environ.get("SLURM_JOB_ID")}))
+            for unfinished in output.parent.glob(f".{output.name}.*.tmp"):
+                remove(unfinished)
             yield
+            if not any(path.is_dir() for path in parent.iterdir()):  # nothing is left to resume from
+                remove(parent)
     except Timeout:
         raise StudyError(
             f"{output}: another process is writing it: {owner.read_text() if owner.exists() else 'owner unknown'}. "

@@ -106,13 +106,24 @@ def open_engine(choice: EngineName, settings: Settings) -> Engine:
 
 def generate(engine: Engine, requests: Sequence[Request]) -> Iterator[tuple[Request, list[Response]]]:
     """Each request with its responses, in the order given; at most `RESPONSES_AT_ONCE` (or one request's) in memory."""
-    chunk: list[Request] = []
-    for position, request in enumerate(requests):
-        chunk.append(request)
-        following = requests[position + 1].n if position + 1 < len(requests) else RESPONSES_AT_ONCE
-        if sum(r.n for r in chunk) + following > RESPONSES_AT_ONCE:
-            yield from zip(chunk, engine.generate(chunk), strict=True)
-            chunk = []
+    for start, end in chunks([request.n for request in requests]):
+        yield from zip(requests[start:end], engine.generate(requests[start:end]), strict=True)
+
+
+def chunks(counts: Sequence[int], at_once: int = RESPONSES_AT_ONCE) -> Iterator[tuple[int, int]]:
+    """Where to cut requests for so many responses each: (start, end) of chunks of at most `at_once`, or of one request.
+
+    >>> list(chunks([4, 4, 4, 9, 1], at_once=8))
+    [(0, 2), (2, 3), (3, 4), (4, 5)]
+    """
+    start, responses = 0, 0
+    for position, n in enumerate(counts):
+        if responses and responses + n > at_once:
+            yield start, position
+            start, responses = position, 0
+        responses += n
+    if counts:
+        yield start, len(counts)
 
 
 # --- vLLM -------------------------------------------------------------------------------------------------------------

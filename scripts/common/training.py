@@ -1,6 +1,5 @@
 """What SFT, reward models and DPO share: arguments from an `Optimisation`, checkpoints, resuming, publishing."""
 
-import hashlib
 import json
 import os
 import signal
@@ -9,11 +8,10 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scripts.common import checkpoints, command
+from scripts.common import checkpoints
 from scripts.common.config import Optimisation
 from scripts.common.errors import StudyError
 from scripts.common.files import publish, remove
-from scripts.common.provenance import code_digest, digest, plain
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -43,7 +41,7 @@ def fit(
     torch.use_deterministic_algorithms(not torch.cuda.is_available())
     main_process = int(os.environ.get("RANK", 0)) == 0
     with checkpoints.only_writer(args.output) if main_process else nullcontext():
-        work = checkpoints.work_directory(args.output, _identity(module, args))
+        work = checkpoints.work_directory(args.output, checkpoints.identity(module, args))
         resumed = checkpoints.latest_whole(work)
         if main_process:
             checkpoints.tidy(work)
@@ -130,16 +128,6 @@ def _options(optimisation: Optimisation, seed: int, work: Path) -> dict[str, Any
         "logging_steps": 1,
         "report_to": "none",
     }
-
-
-def _identity(module: str, args: Any) -> str:
-    inputs, _ = command.files(args)
-    parts = {
-        "code": code_digest(module),
-        "inputs": [(name, digest(path)) for name, path in inputs],
-        "arguments": {k: v for k, v in plain(args).items() if k not in {name for name, _ in inputs} | {"output"}},
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _publish(trainer: "Trainer", output: Path, history: list[Mapping[str, Any]]) -> None:

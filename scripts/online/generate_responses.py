@@ -2,7 +2,8 @@
 
 An actor draws `count` responses at its temperature; the paper mixes temperatures 1.0 and 0.7. The seed of a response
 comes from its identity (study, policy, sampler, prompt set, prompt, actor, k), so that shards may be cut at will. A
-prompt longer than --max-prompt-tokens is skipped; the log lists it and the file's metadata counts it.
+prompt longer than --max-prompt-tokens is skipped; the log lists it and the file's metadata counts it. A job that was
+killed goes on after the last chunk it had finished when the same command runs again.
 
     python -m scripts.online.generate_responses --prompts results/demo/data/prompts/iter1.parquet \\
         --policy results/demo/models/sft --policy-name sft --sampler-name mixed --prompt-set iter1 \\
@@ -11,16 +12,18 @@ prompt longer than --max-prompt-tokens is skipped; the log lists it and the file
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from scripts.common import command, rollouts, tables
+from scripts.common import checkpoints, chunks, command, rollouts, tables
 from scripts.common.chat import end_of_turn_id, prompt_ids
 from scripts.common.errors import StudyError
-from scripts.common.generation import EngineName, Request, Response, Settings, generate, open_engine
+from scripts.common.generation import RESPONSES_AT_ONCE, EngineName, Request, Response, Settings, open_engine
+from scripts.common.generation import chunks as cuts
 from scripts.common.models import Dtype, load_tokenizer
 from scripts.common.seeds import seed_from
 
@@ -59,6 +62,8 @@ class Args:
     shard: int = 0
     """This shard takes the prompts at positions shard, shard + shards, ..."""
     shards: int = 1
+    chunk: int = RESPONSES_AT_ONCE
+    """Responses handed to the engine together and kept when they are there: what a killed job makes again at most."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +75,12 @@ class _Task:
 
 
 def main(args: Args) -> dict[str, Any]:
-    import pyarrow.parquet as pq
-    from tqdm import tqdm
-
     _check(args)
+    with checkpoints.only_writer(args.output):
+        return _generate(args)
+
+
+def _generate(args: Args) -> dict[str, Any]:
     tokenizer = load_tokenizer(args.policy)
     prompts = _shard(args)
     ids = {prompt["prompt_id"]: prompt_ids(tokenizer, prompt["prompt"]) for prompt in prompts}
@@ -93,28 +100,37 @@ def main(args: Args) -> dict[str, Any]:
     settings = Settings(args.policy, args.dtype, args.max_prompt_tokens, args.max_new_tokens, stop_ids)
     engine = open_engine(args.engine, settings)
 
-    schema = rollouts.responses_schema(skipped)
-    responses = tokens = unfinished = 0
-    started = time.perf_counter()
-    with (
-        tables.checked(args.output, tables.RESPONSES) as temporary,
-        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
-        tqdm(total=sum(task.request.n for task in tasks), unit="response", mininterval=5) as progress,
-    ):
-        drawn = generate(engine, [task.request for task in tasks])
-        for rows in _batched(tokenizer, tasks, (responses for _, responses in drawn)):
-            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
-            progress.update(len(rows))
-            responses += len(rows)
-            tokens += sum(row["tokens"] for row in rows)
-            unfinished += sum(not row["finished"] for row in rows)
+    counts = [task.request.n for task in tasks]
+    started, made = time.perf_counter(), 0
+
+    def make(part: tuple[int, int]) -> pa.Table:
+        nonlocal made
+        asked = tasks[slice(*part)]
+        rows = _rows(tokenizer, asked, engine.generate([task.request for task in asked]))
+        made += sum(row["tokens"] for row in rows)
+        return pa.Table.from_pylist(rows, schema=tables.RESPONSES.columns)
+
+    resumed = chunks.write_table(
+        args.output,
+        tables.RESPONSES,
+        # where --engine is auto, a job may find another engine when it runs again; their responses are not mixed
+        checkpoints.identity("scripts.online.generate_responses", args, engine.name, engine.version),
+        cuts(counts, args.chunk),
+        make,
+        total=sum(counts),
+        unit="response",
+        schema=rollouts.responses_schema(skipped),
+    )
+    seconds = time.perf_counter() - started
+    responses = tables.read_table(args.output, tables.RESPONSES, columns=["tokens", "finished"])
     return {
         "prompts": len(prompts),
         "skipped_prompts": len(skipped),
-        "responses": responses,
-        "tokens": tokens,
-        "truncated_share": unfinished / max(responses, 1),
-        "tokens_per_second": tokens / (time.perf_counter() - started),
+        "responses": responses.num_rows,
+        "resumed_responses": resumed,
+        "tokens": pc.sum(responses["tokens"]).as_py() or 0,
+        "truncated_share": 1 - (pc.mean(responses["finished"]).as_py() or 0.0) if responses.num_rows else 0.0,
+        "tokens_per_second": made / seconds,
         "engine": engine.name,
         "engine_version": engine.version,
     }
@@ -146,10 +162,10 @@ def _shard(args: Args) -> list[dict[str, Any]]:
     return table.take(pa.array(range(args.shard, table.num_rows, args.shards), pa.int64())).to_pylist()
 
 
-def _batched(
-    tokenizer: "PreTrainedTokenizerBase", tasks: Sequence[_Task], drawn: Iterator[list[Response]]
-) -> Iterator[list[dict[str, Any]]]:
-    """Rows of the responses table in the order of the tasks, some hundreds at a time."""
+def _rows(
+    tokenizer: "PreTrainedTokenizerBase", tasks: Sequence[_Task], drawn: Sequence[Sequence[Response]]
+) -> list[dict[str, Any]]:
+    """Rows of the responses table in the order of the tasks."""
     rows: list[dict[str, Any]] = []
     for task, responses in zip(tasks, drawn, strict=True):
         texts = tokenizer.batch_decode(
@@ -166,11 +182,7 @@ def _batched(
             }
             for k, (text, response) in enumerate(zip(texts, responses, strict=True))
         ]
-        if len(rows) >= 512:
-            yield rows
-            rows = []
-    if rows:
-        yield rows
+    return rows
 
 
 if __name__ == "__main__":

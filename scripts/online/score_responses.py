@@ -1,17 +1,21 @@
 """Rewards of a shard of responses by a reward model, from which pairs are selected (Section 3.2).
 
+A job that was killed goes on after the last chunk it had finished when the same command runs again.
+
     python -m scripts.online.score_responses --responses results/demo/rollouts/sft/mixed/iter1/responses/0.parquet \\
         --reward-model results/demo/models/reward/mix2 \\
         --output results/demo/rollouts/sft/mixed/iter1/rewards/mix2/0.parquet
 """
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from scripts.common import command, tables
+from scripts.common import checkpoints, chunks, command, tables
 from scripts.common.chat import conversation_ids
 from scripts.common.models import Dtype, for_inference, load_reward_model, load_tokenizer
 from scripts.common.scoring import rewards
@@ -29,36 +33,55 @@ class Args:
     """Padded tokens of one batch."""
     dtype: Dtype | Literal["auto"] = "auto"
     """Type the reward model computes in; auto: that of its weights."""
+    chunk: int = 4096
+    """Responses scored together and kept when they are: what a killed job scores again at most."""
 
 
 def main(args: Args) -> dict[str, Any]:
-    import pyarrow.parquet as pq
-    from tqdm import tqdm
+    with checkpoints.only_writer(args.output):
+        return _score(args)
 
+
+def _score(args: Args) -> dict[str, Any]:
     total = tables.count_rows(args.responses, tables.RESPONSES)
     tokenizer = load_tokenizer(args.reward_model)
     model = for_inference(load_reward_model(args.reward_model, args.dtype))
-    tokens, sum_of_rewards = 0, 0.0
     started = time.perf_counter()
-    with (
-        tables.checked(args.output, tables.REWARDS) as temporary,
-        pq.ParquetWriter(temporary, tables.REWARDS.columns, compression="zstd") as writer,
-        tqdm(total=total, unit="response", mininterval=5) as progress,
-    ):
-        for batch in tables.read_batches(args.responses, tables.RESPONSES):
+    tokens = scored_tokens = 0
+
+    def parts() -> Iterator[tuple[pa.RecordBatch, list[list[int]]]]:
+        nonlocal tokens
+        for batch in tables.read_batches(args.responses, tables.RESPONSES, rows=args.chunk):
             texts = zip(batch["prompt"].to_pylist(), batch["response"].to_pylist(), strict=True)
             conversations = [conversation_ids(tokenizer, prompt, response) for prompt, response in texts]
-            found = rewards(model, conversations, args.token_budget)
-            columns = [batch[name] for name in ("prompt_id", "actor", "k")]
-            writer.write_table(pa.table([*columns, pa.array(found, pa.float64())], schema=tables.REWARDS.columns))
             tokens += sum(map(len, conversations))
-            sum_of_rewards += sum(found)
-            progress.update(batch.num_rows)
+            yield batch, conversations
+
+    def make(part: tuple[pa.RecordBatch, list[list[int]]]) -> pa.Table:
+        nonlocal scored_tokens
+        batch, conversations = part
+        scored_tokens += sum(map(len, conversations))
+        found = pa.array(rewards(model, conversations, args.token_budget), pa.float64())
+        columns = [batch[name] for name in ("prompt_id", "actor", "k")]
+        return pa.table([*columns, found], schema=tables.REWARDS.columns)
+
+    resumed = chunks.write_table(
+        args.output,
+        tables.REWARDS,
+        checkpoints.identity("scripts.online.score_responses", args),
+        parts(),
+        make,
+        total=total,
+        unit="response",
+    )
+    seconds = time.perf_counter() - started
+    scored = tables.read_table(args.output, tables.REWARDS, columns=["reward"])
     return {
         "responses": total,
+        "resumed_responses": resumed,
         "tokens": tokens,
-        "tokens_per_second": tokens / (time.perf_counter() - started),
-        "mean_reward": sum_of_rewards / max(total, 1),
+        "tokens_per_second": scored_tokens / seconds,
+        "mean_reward": pc.mean(scored["reward"]).as_py() or 0.0,
     }
 
 
