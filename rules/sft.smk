@@ -34,12 +34,12 @@ rule create_base:  # for trials on real data without a hub: random weights, a to
     benchmark:
         "results/{study}/benchmarks/create_base.tsv"
     params:
-        template=f"{ROOT}/{STUDY.models.chat_template}",
+        template=STUDY.models.chat_template,
         template_digest=digest(ROOT / STUDY.models.chat_template),
         seed=STUDY.seed,
         code=code_digest("scripts.sft.create_base"),
     shell:
-        "python -m scripts.sft.create_base --texts {input.texts} --chat-template {params.template}"
+        "python -m scripts.sft.create_base --texts {input.texts} --chat-template {ROOT}/{params.template}"
         " --seed {params.seed} --output {output.base} > {log} 2>&1"
 
 
@@ -54,11 +54,11 @@ rule retrieve_model:
         "results/{study}/benchmarks/retrieve_model.tsv"
     params:
         origin=origin_flags(STUDY.models.base, keys=("hub", "revision")),
-        template=f"{ROOT}/{STUDY.models.chat_template}",
+        template=STUDY.models.chat_template,
         template_digest=digest(ROOT / STUDY.models.chat_template),
         code=code_digest("scripts.sft.retrieve_model"),
     shell:
-        "python -m scripts.sft.retrieve_model {params.origin} --chat-template {params.template}"
+        "python -m scripts.sft.retrieve_model {params.origin} --chat-template {ROOT}/{params.template}"
         " --output {output.base} > {log} 2>&1"
 
 

@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -18,6 +18,7 @@ class Study:
     folder: Path
     configs: tuple[Path, ...] = (DEMO, TINY)
     name: str = "tiny"
+    program: Path = ROOT  # the checkout that runs it
 
     @property
     def results(self) -> Path:
@@ -26,11 +27,11 @@ class Study:
     def snakemake(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         options = [word for word in arguments if word.startswith("-")]
         targets = [word for word in arguments if not word.startswith("-")]
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(self.program / "Snakefile")]
         command += ["--directory", str(self.folder), "--cores", "2", "--scheduler", "greedy", "--show-failed-logs"]
         command += ["--configfile", *map(str, self.configs), *options, "--", *targets]
         return subprocess.run(
-            command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+            command, cwd=self.program, env={**os.environ, **environment}, capture_output=True, text=True, check=False
         )
 
     def build(self, *targets: str) -> None:
@@ -47,4 +48,4 @@ class Study:
         """The same study with a YAML file laid over it."""
         overlay = self.folder / f"overlay{len(list(self.folder.glob('overlay*')))}.yaml"
         overlay.write_text(text)
-        return Study(self.folder, (*self.configs, overlay), self.name)
+        return replace(self, configs=(*self.configs, overlay))

@@ -1,12 +1,15 @@
 """The whole study in its smallest form, and what Snakemake rebuilds after a change."""
 
 import json
+import shutil
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from tests.workflow.study import Study
+from tests.workflow.study import ROOT, Study
 
 pytestmark = pytest.mark.workflow
 
@@ -22,6 +25,15 @@ def test_all_targets_exist_and_the_page_is_one_file(built):
 
 def test_a_run_without_changes_does_nothing(built):
     assert built.planned() == []
+
+
+def test_a_moved_checkout_and_a_moved_study_rebuild_nothing(copy, tmp_path):
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for file in filter(None, listed.split("\0")):
+        if (ROOT / file).is_file():
+            (tmp_path / "elsewhere" / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / file, tmp_path / "elsewhere" / file)
+    assert replace(copy, program=tmp_path / "elsewhere").planned() == []
 
 
 def test_dropped_pairs_are_exactly_the_planted_ones(built):
