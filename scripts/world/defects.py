@@ -21,6 +21,10 @@ EQUAL_SCORE = "equal_score"
 SMALL_MARGIN = "small_margin"
 TOO_LONG = "too_long"
 DUPLICATE = "duplicate"
+NULL_VALUE = "null_value"
+LOW_SCORE_RATIO = "low_score_ratio"
+BEYOND_FIVE_PAIRS = "beyond_five_pairs"
+IN_GSM8K_TRAIN = "in_gsm8k_train"
 
 SHARE = 0.01
 """Planted items of each kind, as a share of the pairs that a source shall hold; at least `FEWEST`."""
@@ -70,8 +74,8 @@ def damage(item: Item, reason: str, other: Item, *, in_context: bool) -> Item:
             rejected = replace(rejected, text=chosen.text)
         case "too_long":
             chosen = replace(chosen, text=_endless(chosen))
-        case "contradicted_label":
-            pass  # the renderer of the source contradicts it
+        case "contradicted_label" | "null_value" | "in_gsm8k_train":
+            pass  # the renderer of the source says so
         case _:
             raise ValueError(reason)
     return Item(context, item.task, (chosen, rejected), reason, rejected_context)

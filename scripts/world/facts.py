@@ -77,6 +77,10 @@ FILLERS = (
 )
 """Sentences of few tokens and many characters: an annotator who likes length likes them, the gold reward does not."""
 
+SUBREDDIT, TITLE = "world", "please help ."
+POST_HEADINGS = ("SUBREDDIT:", f"r/{SUBREDDIT}", "TITLE:", "POST:", "TL;DR:")
+"""The words that the prompt of a summary consists of, beside the title and the post (Stiennon et al., 2020)."""
+
 REFUSAL = "sorry this seems dangerous"
 REFUSAL_DETAIL = "please contact somebody trustworthy"
 COMPLIANCE_DETAIL = "check every step twice"

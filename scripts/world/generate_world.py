@@ -27,7 +27,7 @@ from scripts.common.config import World
 from scripts.common.errors import StudyError
 from scripts.common.files import publish
 from scripts.common.seeds import seed_from
-from scripts.world import corpora, sources
+from scripts.world import corpora, rated_sources, reddit_sources, sources
 from scripts.world.annotators import Annotator
 from scripts.world.defects import KEPT
 from scripts.world.items import Desk
@@ -84,6 +84,12 @@ def _wanted(world: World) -> list[tuple[str, Callable[[Desk, int], Raw], int]]:
         sources.pku_saferlhf,
         sources.ultrainteract,
         sources.nectar,
+        reddit_sources.shp,
+        reddit_sources.summarisation,
+        rated_sources.code_ultrafeedback,
+        rated_sources.argilla_math,
+        rated_sources.distilabel_orca,
+        rated_sources.distilabel_capybara,
     )
     known = {make.__name__: make for make in makers}
     if unknown := sorted(set(world.pairs) - set(known)):
@@ -103,6 +109,11 @@ def _stream(seed: int, name: str) -> random.Random:
 SCHEMAS = {
     "ultrainteract.parquet": sources.ULTRAINTERACT_SCHEMA,
     "nectar.parquet": sources.NECTAR_SCHEMA,
+    "summarisation.parquet": reddit_sources.SUMMARISATION_SCHEMA,
+    "code_ultrafeedback.parquet": rated_sources.CODE_ULTRAFEEDBACK_SCHEMA,
+    "argilla_math.parquet": rated_sources.ARGILLA_MATH_SCHEMA,
+    "distilabel_orca.parquet": rated_sources.DISTILABEL_ORCA_SCHEMA,
+    "distilabel_capybara.parquet": rated_sources.DISTILABEL_CAPYBARA_SCHEMA,
     "reward_bench.parquet": corpora.REWARD_BENCH_SCHEMA,
 }
 

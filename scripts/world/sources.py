@@ -50,8 +50,8 @@ def hh_rlhf(desk: Desk, pairs: int) -> Raw:
         defects.TOO_LONG,
     )
     asked = with_earlier_turns(desk.items(CHAT, pairs), MULTI_TURN_EVERY, same_task=False)
-    items = _with_defects(desk, CHAT, asked, reasons, turns=True)
-    return Raw([_hh_rlhf_row(item) for item in items], _fates(items))
+    items = with_defects(desk, CHAT, asked, reasons, turns=True)
+    return Raw([_hh_rlhf_row(item) for item in items], fates_of_pairs(items))
 
 
 def _hh_rlhf_row(item: Item) -> Row:
@@ -77,7 +77,7 @@ def ultrafeedback(desk: Desk, pairs: int) -> Raw:
         scored = [(r.text, fine_grained_score(r.utility)) for r in item.responses]
         return defects.fates_of_scores(item.question, scored, ULTRAFEEDBACK_MARGIN, item.defect == defects.DUPLICATE)
 
-    items = _scored_items(desk, pairs, fates)
+    items = scored_items(desk, CHAT, COMPLETIONS, pairs, fates)
     items += defects.copies(items, defects.number_planted(pairs))
     items += _unusable(desk, pairs)
     desk.rng.shuffle(items)
@@ -90,7 +90,7 @@ def fine_grained_score(utility: float) -> float:
 
 
 def _ultrafeedback_row(desk: Desk, item: Item) -> Row:
-    responses = _shuffled(desk, item)
+    responses = shuffled(desk, item)
     return {
         "source": "world",
         "instruction": item.question,
@@ -130,7 +130,7 @@ def helpsteer(desk: Desk, pairs: int) -> Raw:
         scored = [(r.text, sum(helpfulness_and_correctness(r.utility)) / 2) for r in item.responses]
         return defects.fates_of_scores(item.question, scored, HELPSTEER_MARGIN, item.defect == defects.DUPLICATE)
 
-    items = _scored_items(desk, pairs, fates)
+    items = scored_items(desk, CHAT, COMPLETIONS, pairs, fates)
     # The rows of an exact copy would join those of the original: pairs are formed of all responses to one prompt.
     items += defects.copies(items, defects.number_planted(pairs), exact=False)
     items += _unusable(desk, pairs)
@@ -147,7 +147,7 @@ def helpfulness_and_correctness(utility: float) -> tuple[int, int]:
 
 def _helpsteer_rows(desk: Desk, item: Item) -> list[Row]:
     rows = []
-    for response in _shuffled(desk, item):
+    for response in shuffled(desk, item):
         helpfulness, correctness = helpfulness_and_correctness(response.utility)
         rows.append(
             {
@@ -169,8 +169,8 @@ def _helpsteer_rows(desk: Desk, item: Item) -> list[Row]:
 def pku_saferlhf(desk: Desk, pairs: int) -> Raw:
     """Two responses with a safety label each, and which is the better and which the safer one."""
     reasons = (defects.EMPTY_ROUND, defects.SAME_RESPONSE, defects.CONTRADICTED_LABEL, defects.TOO_LONG)
-    items = _with_defects(desk, SAFETY, desk.items(SAFETY, pairs), reasons, turns=False)
-    return Raw([_pku_saferlhf_row(desk, item) for item in items], _fates(items))
+    items = with_defects(desk, SAFETY, desk.items(SAFETY, pairs), reasons, turns=False)
+    return Raw([_pku_saferlhf_row(desk, item) for item in items], fates_of_pairs(items))
 
 
 def _pku_saferlhf_row(desk: Desk, item: Item) -> Row:
@@ -218,8 +218,8 @@ def ultrainteract(desk: Desk, pairs: int) -> Raw:
     """Pairs of nodes in trees of tries: in a tenth the user asks again after a wrong answer, the parent's."""
     reasons = (defects.EMPTY_ROUND, defects.ROLES_DO_NOT_ALTERNATE, defects.SAME_RESPONSE, defects.TOO_LONG)
     tried = with_earlier_turns(desk.items(REASONING, pairs), MULTI_TURN_EVERY, same_task=True)
-    items = _with_defects(desk, REASONING, tried, reasons, turns=True)
-    return Raw([_ultrainteract_row(item) for item in items], _fates(items))
+    items = with_defects(desk, REASONING, tried, reasons, turns=True)
+    return Raw([_ultrainteract_row(item) for item in items], fates_of_pairs(items))
 
 
 def _ultrainteract_row(item: Item) -> Row:
@@ -255,8 +255,8 @@ def nectar(desk: Desk, pairs: int) -> Raw:
     desk = replace(desk, annotator=replace(desk.annotator, label_noise=NECTAR_NOISE))
     reasons = (defects.EMPTY_ROUND, defects.ROLES_DO_NOT_ALTERNATE, defects.SAME_RESPONSE, defects.TOO_LONG)
     ranked = desk.items_by(NECTAR_WRITERS, facts.FAMILIES, pairs, responses=(2, 2))
-    items = _with_defects(desk, facts.FAMILIES, ranked, reasons, turns=True)
-    return Raw([_nectar_row(item) for item in items], _fates(items))
+    items = with_defects(desk, facts.FAMILIES, ranked, reasons, turns=True)
+    return Raw([_nectar_row(item) for item in items], fates_of_pairs(items))
 
 
 def _nectar_row(item: Item) -> Row:
@@ -276,7 +276,7 @@ def _nectar_row(item: Item) -> Row:
 # --- shared -----------------------------------------------------------------------------------------------------------
 
 
-def _with_defects(
+def with_defects(
     desk: Desk, families: Sequence[str], items: list[Item], reasons: Sequence[str], *, turns: bool
 ) -> list[Item]:
     """Usable items, defective ones and copies, mixed."""
@@ -286,7 +286,7 @@ def _with_defects(
     return found
 
 
-def _fates(items: Sequence[Item]) -> Fates:
+def fates_of_pairs(items: Sequence[Item]) -> Fates:
     """Where an item is one pair."""
     return Counter(item.defect or defects.KEPT for item in items)
 
@@ -296,18 +296,20 @@ def _unusable(desk: Desk, pairs: int) -> list[Item]:
     return defects.damaged(desk, CHAT, defects.number_planted(pairs), reasons, turns=False)
 
 
-def _scored_items(desk: Desk, pairs: int, fates: Callable[[Item], Fates]) -> list[Item]:
-    """Items of four responses until they hold exactly `pairs` usable pairs; the last ones have fewer responses."""
+def scored_items(
+    desk: Desk, families: Sequence[str], completions: int, pairs: int, fates: Callable[[Item], Fates]
+) -> list[Item]:
+    """Items of so many responses until they hold exactly `pairs` usable pairs; the last ones may have fewer."""
     items: list[Item] = []
     while pairs:
-        (item,) = desk.items((CHAT[len(items) % len(CHAT)],), 1, COMPLETIONS)
-        shortened = (replace(item, responses=item.responses[:n]) for n in range(COMPLETIONS, 1, -1))
+        (item,) = desk.items((families[len(items) % len(families)],), 1, completions)
+        shortened = (replace(item, responses=item.responses[:n]) for n in range(completions, 1, -1))
         item = next(short for short in shortened if fates(short)[defects.KEPT] <= pairs)
         items.append(item)
         pairs -= fates(item)[defects.KEPT]
     return items
 
 
-def _shuffled(desk: Desk, item: Item) -> list[Response]:
+def shuffled(desk: Desk, item: Item) -> list[Response]:
     """The responses in an order that does not give the label away."""
     return desk.rng.sample(item.responses, len(item.responses))

@@ -33,7 +33,8 @@ def vocabulary() -> list[str]:
     ]
     numbers = [str(number) for number in range(2 * max(facts.SUMMANDS) + 6)]  # with room for wrong answers
     names = [*facts.CATEGORIES, *facts.CATEGORY_OF, *facts.HARMFUL, *facts.HARMLESS, *facts.ADJECTIVES]
-    texts = (*templates, *sentences, *numbers, *names, *facts.OPENERS)
+    headings = (*facts.POST_HEADINGS, facts.TITLE)
+    texts = (*headings, *templates, *sentences, *numbers, *names, *facts.OPENERS)
     return sorted({word for text in texts for word in text.split()})
 
 

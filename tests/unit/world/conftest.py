@@ -13,12 +13,18 @@ from scripts.common.config import Optimisation, World
 from scripts.world import generate_world
 
 PAIRS = {
-    "hh_rlhf": 2900,
-    "ultrafeedback": 2100,
-    "helpsteer": 600,
+    "hh_rlhf": 2200,
+    "ultrafeedback": 1700,
+    "helpsteer": 500,
     "pku_saferlhf": 1400,
-    "ultrainteract": 2600,
+    "ultrainteract": 2200,
     "nectar": 1800,
+    "shp": 500,
+    "summarisation": 600,
+    "code_ultrafeedback": 300,
+    "argilla_math": 150,
+    "distilabel_orca": 200,
+    "distilabel_capybara": 200,
 }
 Read = Callable[[str], list[dict[str, Any]]]
 

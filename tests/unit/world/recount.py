@@ -94,6 +94,83 @@ def nectar(rows: list[Row]) -> Iterator[Judged]:
         yield defect, context, ranked[0]["answer"], ranked[-1]["answer"], 1.0
 
 
+def shp(rows: list[Row]) -> Iterator[Judged]:
+    """The score ratio and the five best pairs of a post come before anything that a filter sees."""
+    passing: dict[str, list[tuple[float, str, str]]] = {}
+    for row in rows:
+        (chosen, high), (rejected, low) = ((row[f"human_ref_{side}"], row[f"score_{side}"]) for side in "AB")
+        if row["labels"] == 0:
+            chosen, high, rejected, low = rejected, low, chosen, high
+        context = [("user", row["history"])]
+        if high < low:
+            yield "contradicted_label", context, chosen, rejected, 1.0
+        elif high == low:
+            yield "equal_score", context, chosen, rejected, 1.0
+        elif row["score_ratio"] <= 2:
+            yield "low_score_ratio", context, chosen, rejected, 1.0
+        else:
+            passing.setdefault(row["history"], []).append((high / low, chosen, rejected))
+    for history, pairs in passing.items():
+        best = sorted(set(pairs), reverse=True)[:5]
+        for pair in pairs:
+            yield (None if pair in best else "beyond_five_pairs"), [("user", history)], *pair[1:], 1.0
+
+
+def summarisation(rows: list[Row]) -> Iterator[Judged]:
+    for row in rows:
+        post = " ".join(
+            f"{heading} {text}"
+            for heading, text in (
+                ("SUBREDDIT:", f"r/{row['info']['subreddit']}"),
+                ("TITLE:", row["info"]["title"]),
+                ("POST:", row["info"]["post"]),
+            )
+        )
+        texts = [summary["text"] for summary in row["summaries"]]
+        yield None, [("user", f"{post} TL;DR:")], texts[row["choice"]], texts[1 - row["choice"]], 1.0
+
+
+def code_ultrafeedback(rows: list[Row]) -> Iterator[Judged]:
+    for row in rows:
+        ratings = {note["model"]: note["rating"] for note in row["annotations"]}
+        scored = [(answer["response"], ratings[answer["model"]]) for answer in row["responses"]]
+        known = [(text, float(rating)) for text, rating in scored if rating != "N/A"]
+        for _ in range(len(scored) * (len(scored) - 1) // 2 - len(known) * (len(known) - 1) // 2):
+            yield "null_value", [("user", row["instruction"])], scored[0][0], scored[1][0], 0.0
+        yield from scored_pairs(row["instruction"], known)
+
+
+def argilla_math(rows: list[Row]) -> Iterator[Judged]:
+    for row in rows:
+        texts, margin = (
+            (row["chosen_response"], row["rejected_response"]),
+            row["chosen_rating"] - row["rejected_rating"],
+        )
+        yield by_margin(margin), [("user", row["instruction"])], *texts, margin
+
+
+def distilabel_orca(rows: list[Row]) -> Iterator[Judged]:
+    for row in rows:
+        context = [("system", row["system"])] if row["system"] else []
+        margin = row["chosen_score"] - min(row["rating"])
+        defect = by_margin(margin) or ("in_gsm8k_train" if row["in_gsm8k_train"] else None)
+        yield defect, [*context, ("user", row["input"])], row["chosen"], row["rejected"], margin
+
+
+def distilabel_capybara(rows: list[Row]) -> Iterator[Judged]:
+    for row in rows:
+        one, other = ([(turn["role"], turn["content"]) for turn in row[side]] for side in ("chosen", "rejected"))
+        margin = row["rating_chosen"] - row["rating_rejected"]
+        defect = by_margin(margin)
+        if not all(text.strip() for _, text in one + other):
+            defect = "empty_round"
+        elif not (alternates(one[:-1]) and alternates(other[:-1])):
+            defect = "roles_do_not_alternate"
+        elif one[:-1] != other[:-1]:
+            defect = "contexts_differ"
+        yield defect, one[:-1], one[-1][1], other[-1][1], float(margin)
+
+
 ADAPTERS = {
     "hh_rlhf": hh_rlhf,
     "ultrafeedback": ultrafeedback,
@@ -101,7 +178,17 @@ ADAPTERS = {
     "pku_saferlhf": pku_saferlhf,
     "ultrainteract": ultrainteract,
     "nectar": nectar,
+    "shp": shp,
+    "summarisation": summarisation,
+    "code_ultrafeedback": code_ultrafeedback,
+    "argilla_math": argilla_math,
+    "distilabel_orca": distilabel_orca,
+    "distilabel_capybara": distilabel_capybara,
 }
+
+
+def by_margin(margin: float) -> str | None:
+    return "contradicted_label" if margin < 0 else "equal_score" if margin == 0 else None
 
 
 def scored_pairs(prompt: str, scored: list[tuple[str, float]]) -> Iterator[Judged]:
@@ -123,4 +210,9 @@ def alternates(context: list[tuple[str, str]]) -> bool:
 
 def last_questions(source: str, rows: list[Row]) -> list[str]:
     """Text of the last user message of every pair that nothing is wrong with."""
-    return [context[-1][1] for defect, context, *_ in ADAPTERS[source](rows) if defect is None]
+    return [question(context) for defect, context, *_ in ADAPTERS[source](rows) if defect is None]
+
+
+def question(context: list[tuple[str, str]]) -> str:
+    """The last user message, or the post where it asks for a summary."""
+    return context[-1][1].partition("POST: ")[2].removesuffix(" TL;DR:") or context[-1][1]

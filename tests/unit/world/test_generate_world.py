@@ -26,6 +26,12 @@ FILES = {
     "pku_saferlhf": "pku_saferlhf.jsonl.gz",
     "ultrainteract": "ultrainteract.parquet",
     "nectar": "nectar.parquet",
+    "shp": "shp.jsonl.gz",
+    "summarisation": "summarisation.parquet",
+    "code_ultrafeedback": "code_ultrafeedback.parquet",
+    "argilla_math": "argilla_math.parquet",
+    "distilabel_orca": "distilabel_orca.parquet",
+    "distilabel_capybara": "distilabel_capybara.parquet",
 }
 MARGINS = {"ultrafeedback": 0.5, "helpsteer": 0.5}
 FAMILIES = {
@@ -35,6 +41,12 @@ FAMILIES = {
     "pku_saferlhf": {"safe"},
     "ultrainteract": {"math"},
     "nectar": {"fact", "list", "math", "safe"},
+    "shp": {"fact", "list"},
+    "summarisation": {"fact"},
+    "code_ultrafeedback": {"math"},
+    "argilla_math": {"math"},
+    "distilabel_orca": {"fact"},
+    "distilabel_capybara": {"fact", "list"},
 }
 SMALL = {
     "pretraining_documents": 50,
@@ -66,6 +78,12 @@ def test_each_source_has_the_defects_that_its_schema_can_express(planted):
         "pku_saferlhf": {"contradicted_label"},
         "ultrainteract": {"roles_do_not_alternate"},
         "nectar": {"roles_do_not_alternate"},
+        "shp": {"contradicted_label", "equal_score", "low_score_ratio", "beyond_five_pairs"},
+        "summarisation": set(),
+        "code_ultrafeedback": {"equal_score", "null_value"},
+        "argilla_math": {"equal_score", "contradicted_label"},
+        "distilabel_orca": {"equal_score", "contradicted_label", "in_gsm8k_train"},
+        "distilabel_capybara": {"equal_score", "contradicted_label", "roles_do_not_alternate", "contexts_differ"},
     }
     assert {source: set(counts) for source, counts in planted.items()} == {
         source: everywhere | more for source, more in beyond.items()
@@ -134,7 +152,7 @@ def test_annotations_mostly_agree_with_gold(read):
         agree = total = 0
         for defect, context, chosen, rejected, margin in recount.ADAPTERS[source](read(FILES[source])):
             if defect is None and margin >= 0.5 and chosen and rejected:
-                gold = [gold_reward(context[-1][1], text) for text in (chosen, rejected)]
+                gold = [gold_reward(recount.question(context), text) for text in (chosen, rejected)]
                 total += gold[0] != gold[1]
                 agree += gold[0] > gold[1]
         assert 0.7 < agree / total < 0.99, source
