@@ -205,13 +205,6 @@ class Run(Section):
 # --- evaluation -------------------------------------------------------------------------------------------------------
 
 
-class Price(Section):
-    """What an endpoint charges, in dollars for a million tokens."""
-
-    input: float = Field(ge=0)
-    output: float = Field(ge=0)
-
-
 class Endpoint(Section):
     """A model behind an OpenAI-compatible endpoint: a provider's, or a server of your own (vLLM, say)."""
 
@@ -222,7 +215,8 @@ class Endpoint(Section):
     requests_per_minute: Positive | None = Field(None, description="Of one job; no limit if absent.")
     timeout: float = Field(300, gt=0, description="Seconds that an answer may take.")
     attempts: Positive = Field(8, description="Of each request, with growing waits between them.")
-    price: Price | None = Field(None, description="For the estimate before and the sum after.")
+    input_price: float = Field(0, ge=0, description="Dollars for a million prompt tokens; 0: asking costs nothing.")
+    output_price: float = Field(0, ge=0, description="Dollars for a million tokens of answers.")
     budget: float | None = Field(None, gt=0, description="Dollars that one job may be estimated to cost.")
 
     @model_validator(mode="after")
@@ -231,11 +225,9 @@ class Endpoint(Section):
             raise ValueError("base_url holds credentials or a query; a key belongs into the environment: key_variable")
         return self
 
-    def dollars(self, prompt_tokens: float, completion_tokens: float) -> float | None:
-        """What so many tokens cost; None where no price is known."""
-        if self.price is None:
-            return None
-        return (prompt_tokens * self.price.input + completion_tokens * self.price.output) / 1e6
+    def dollars(self, prompt_tokens: float, completion_tokens: float) -> float:
+        """What so many tokens cost."""
+        return (prompt_tokens * self.input_price + completion_tokens * self.output_price) / 1e6
 
 
 class Evaluation(Section):

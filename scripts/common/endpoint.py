@@ -96,13 +96,13 @@ def _check_budget(endpoint: Endpoint, wanted: int, bodies: Sequence[dict[str, An
     prompt = sum(len(message["content"]) for body in bodies for message in body["messages"]) / CHARACTERS_PER_TOKEN
     completion = sum(body["max_tokens"] for body in bodies)
     dollars = endpoint.dollars(prompt, completion)
-    cost = "" if dollars is None else f", at most about ${dollars:,.2f}"
+    cost = f", at most about ${dollars:,.2f}" if dollars else ""
     print(
         f"{endpoint.model}: {wanted} requests, {wanted - len(bodies)} answered before; about {prompt:,.0f} prompt "
         f"tokens and up to {completion:,.0f} of answers to come{cost}",
         flush=True,
     )
-    if dollars is not None and endpoint.budget is not None and dollars > endpoint.budget:
+    if endpoint.budget is not None and dollars > endpoint.budget:
         raise StudyError(
             f"judging with {endpoint.model} may cost ${dollars:,.2f}, and its budget is ${endpoint.budget:,.2f}. "
             "Raise the judge's 'budget', or judge fewer policies at a time."

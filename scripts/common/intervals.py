@@ -42,15 +42,15 @@ class Estimate:
         return Estimate(self.value - other.value, self.replicates - other.replicates, self.n)
 
 
-def estimate(statistic: Statistic, n: int, seed: int) -> Estimate:
-    """A statistic of units 0 .. n-1 and its replicates on `RESAMPLES` samples of n units with replacement."""
+def estimate(statistic: Statistic, n: int, seed: int, resamples: int = RESAMPLES) -> Estimate:
+    """A statistic of units 0 .. n-1 and its replicates on samples of n units with replacement."""
     if n < 1:
         raise ValueError("an estimate needs at least one unit")
     generator = np.random.default_rng(seed_from(seed, "bootstrap", n))
     rows = max(1, CHUNK // n)
     replicates = [
-        statistic(generator.integers(0, n, size=(min(rows, RESAMPLES - start), n)))
-        for start in range(0, RESAMPLES, rows)
+        statistic(generator.integers(0, n, size=(min(rows, resamples - start), n)))
+        for start in range(0, resamples, rows)
     ]
     return Estimate(float(statistic(np.arange(n)[None, :])[0]), np.concatenate(replicates), n)
 
@@ -59,6 +59,11 @@ def mean(values: np.ndarray, seed: int) -> Estimate:
     """The mean of one value for each unit, shape (n,)."""
     values = np.asarray(values, dtype=float)
     return estimate(lambda index: values[index].mean(axis=1), len(values), seed)
+
+
+def wins(difference: np.ndarray) -> np.ndarray:
+    """1 where a score is higher than the other's, 1/2 where both are equal, 0 where it is lower."""
+    return (np.sign(difference) + 1) / 2
 
 
 def weighted_mean(groups: Sequence[np.ndarray], weights: Sequence[float], seed: int) -> Estimate:

@@ -146,6 +146,72 @@ MEASURES = _contract(
     ],
     ["gold"],
 )
+QUESTIONS = _contract(
+    "benchmark questions",
+    [
+        ("question_id", pa.string()),
+        ("category", pa.string()),  # null: the benchmark has none
+        ("turns", pa.list_(pa.string())),  # the user's messages, one after the other
+        ("references", pa.list_(pa.string())),  # null: none are given; else a right answer for each turn
+        ("baseline", pa.string()),  # null: answers are rated alone; else the answer that they are compared with
+        ("baseline_model", pa.string()),  # null: as above
+    ],
+    ["category", "references", "baseline", "baseline_model"],
+)
+ANSWERS = _contract(
+    "benchmark answers",
+    [
+        ("question_id", pa.string()),
+        ("turn", pa.int32()),  # 1, 2, ..
+        ("prompt", MESSAGES),  # all that was said before
+        ("answer", pa.string()),  # null: the prompt is too long for the policy; shown as unanswered
+        ("tokens", pa.int32()),
+        ("finished", pa.bool_()),  # false: cut off at max_new_tokens
+        ("temperature", pa.float64()),
+        ("seed", pa.int64()),
+    ],
+    ["answer"],
+)
+_SAID = ("said", pa.string())  # null: a judge of few words; else what it answered
+ANNOTATIONS = _contract(
+    "AlpacaEval annotations",
+    [
+        ("question_id", pa.string()),
+        ("instruction", pa.string()),
+        ("output_1", pa.string()),  # of the baseline
+        ("generator_1", pa.string()),
+        ("output_2", pa.string()),  # of the policy
+        ("generator_2", pa.string()),
+        ("annotator", pa.string()),
+        ("preference", pa.float64()),  # 1: the baseline's is better .. 2: the policy's is; null: no verdict
+        _SAID,
+    ],
+    ["preference", "said"],
+)
+RATINGS = _contract(
+    "MT-Bench ratings",
+    [
+        ("question_id", pa.string()),
+        ("category", pa.string()),  # null: the benchmark has none
+        ("turn", pa.int32()),
+        ("judge", pa.string()),
+        ("rating", pa.float64()),  # 1 .. 10; null: no verdict
+        _SAID,
+    ],
+    ["category", "rating", "said"],
+)
+GAMES = _contract(
+    "Arena-Hard games",
+    [
+        ("question_id", pa.string()),
+        ("game", pa.int32()),  # 1: the baseline is A; 2: the policy is A
+        ("judge", pa.string()),
+        ("verdict", pa.string()),  # A>>B, A>B, A=B, B>A, B>>A; null: no verdict
+        ("characters", pa.int32()),  # of the policy's answer
+        _SAID,
+    ],
+    ["verdict", "said"],
+)
 REPLIES = _contract(
     "judge replies",
     [

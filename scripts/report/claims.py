@@ -138,16 +138,12 @@ def policy_findings(policies: "pl.DataFrame", differences: "pl.DataFrame") -> It
     where = "Section 4.2, Table 4"
     yield from compare("Iterative DPO makes answers longer than SFT", where, "characters", iterative, sft)
     yield from compare("The length penalty makes answers shorter", where, "characters", iterative, concise)
-    yield from compare(
-        "The length penalty does not lower the length-controlled win rate", where, "lc_win_rate", concise, iterative
-    )
 
 
 LABELS = {
     "gold": "gold reward",
     "reward": "reward",
     "win_rate": "win rate",
-    "lc_win_rate": "length-controlled win rate",
     "kl": "KL",
     "characters": "characters",
 }

@@ -22,7 +22,6 @@ MEASURES = {
     "gold": ("gold reward", "{:.2f}", 1),
     "reward": ("reward", "{:.2f}", 1),
     "win_rate": ("win rate, %", "{:.1f}", 100),
-    "lc_win_rate": ("LC win rate, %", "{:.1f}", 100),
     "kl": ("KL, nats", "{:.2f}", 1),
     "characters": ("characters", "{:.0f}", 1),
 }
@@ -146,7 +145,7 @@ def table2(path: Path, paper: Path) -> str:
         for name, (label, form, scale) in MEASURES.items():
             if all(other[name] is None for other in rows):
                 continue
-            baseline = row["method"] == "SFT" and name in ("win_rate", "lc_win_rate", "kl")
+            baseline = row["method"] == "SFT" and name in ("win_rate", "kl")
             line[label] = NONE if baseline else interval(row, name, form, scale)
         line["cut off, %"] = number(row["truncated"] * 100, "{:.1f}")
         where = PAPER_ROWS[row["method"]]

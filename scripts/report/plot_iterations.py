@@ -24,7 +24,6 @@ PANELS = {
     "gold": ("Gold reward", "mean gold reward"),
     "reward": ("Reward", "mean reward"),
     "win_rate": ("Win rate against SFT", "share of prompts"),
-    "lc_win_rate": ("Length-controlled win rate", "share of prompts"),
     "kl": ("KL to the SFT policy", "nats"),
     "characters": ("Length", "characters"),
 }

@@ -21,7 +21,6 @@ SHOWN = {  # heading, form, scale
     "gold": ("gold", "{:.2f}", 1),
     "reward": ("reward", "{:.2f}", 1),
     "win_rate": ("win %", "{:.1f}", 100),
-    "lc_win_rate": ("LC win %", "{:.1f}", 100),
     "kl": ("KL", "{:.2f}", 1),
     "characters": ("chars", "{:.0f}", 1),
 }

@@ -16,9 +16,8 @@ import numpy as np
 from scripts.common import command, tables
 from scripts.common.command import Input, Output
 from scripts.common.errors import StudyError
-from scripts.common.intervals import mean
+from scripts.common.intervals import mean, wins
 from scripts.report.csv_tables import write_csv
-from scripts.report.length_control import wins
 
 COLUMNS = ["model", "source", "accuracy", "low", "high", "n"]
 ALL = "all"

@@ -26,14 +26,13 @@ import numpy as np
 from scripts.common import command, tables
 from scripts.common.command import Input, Output
 from scripts.common.errors import StudyError
-from scripts.common.intervals import Estimate, estimate, mean
+from scripts.common.intervals import Estimate, mean, wins
 from scripts.report.csv_tables import write_csv
-from scripts.report.length_control import length_controlled, length_feature, soft_preference, wins
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MEASURES = ["gold", "reward", "win_rate", "lc_win_rate", "kl", "characters"]
+MEASURES = ["gold", "reward", "win_rate", "kl", "characters"]
 INTERVALS = [name for measure in MEASURES for name in (measure, f"{measure}_low", f"{measure}_high")]
 TABLE2 = ["policy", "run", "iteration", "method", "chosen", "n", *INTERVALS, "truncated"]
 TABLE4 = ["run", "reward_model", "length_penalty", "iteration", "n", *INTERVALS, "compared_with"] + [
@@ -174,13 +173,10 @@ def measure(answers: "pa.Table", baseline: "pa.Table", policy: str, judge: str, 
         raise StudyError(f"policy '{policy}' has answers without gold reward; use --judge reward.")
     score = column(answers, judge) - column(baseline, judge)
     characters = column(answers, "characters")
-    feature = length_feature(characters - column(baseline, "characters"))
-    preference = soft_preference(score)
     found = {"gold": mean(column(answers, "gold"), seed)} if has_gold else {}
     return found | {
         "reward": mean(column(answers, "reward"), seed),
         "win_rate": mean(wins(score), seed),
-        "lc_win_rate": estimate(lambda i: length_controlled(preference[i], feature[i]), len(score), seed),
         "kl": mean(column(answers, "log_ratio"), seed),
         "characters": mean(characters, seed),
     }

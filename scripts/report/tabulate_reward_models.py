@@ -18,8 +18,8 @@ import numpy as np
 from scripts.common import command, tables
 from scripts.common.command import Input, Output
 from scripts.common.errors import StudyError
+from scripts.common.intervals import wins
 from scripts.report.csv_tables import write_csv
-from scripts.report.length_control import wins
 from scripts.report.paper import PAPER, paper_value
 from scripts.report.reward_bench import section_estimates
 

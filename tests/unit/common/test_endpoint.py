@@ -12,7 +12,7 @@ import pytest
 
 from scripts.common import endpoint as client
 from scripts.common import tables
-from scripts.common.config import Endpoint, Price
+from scripts.common.config import Endpoint
 from scripts.common.endpoint import ChatRequest, ask
 from scripts.common.errors import StudyError
 from tests.unit.chat_server import serve
@@ -41,7 +41,7 @@ def replies(asked) -> list[str]:
 
 
 def test_answers_come_in_the_order_of_the_questions_and_are_counted(server, tmp_path):
-    asked = ask(server.endpoint(price=Price(input=10, output=30)), requests(20), tmp_path)
+    asked = ask(server.endpoint(input_price=10.0, output_price=30.0), requests(20), tmp_path)
     assert replies(asked) == [f"re: question {i}" for i in range(20)]
     assert asked.facts["asked"] == 20
     assert (asked.facts["prompt_tokens"], asked.facts["completion_tokens"]) == (140, 60)
@@ -166,7 +166,7 @@ def test_it_keeps_to_the_rate(server, tmp_path):
 
 
 def test_a_budget_stops_before_the_first_question(server, tmp_path):
-    priced = server.endpoint(price=Price(input=10.0, output=30.0), budget=0.0001)
+    priced = server.endpoint(input_price=10.0, output_price=30.0, budget=0.0001)
     with pytest.raises(StudyError, match=r"may cost \$0\.\d\d, and its budget is"):
         ask(priced, requests(5), tmp_path)
     assert server.seen == []

@@ -124,7 +124,7 @@ def test_findings_of_the_study(study):
         "The length penalty makes answers shorter", "characters, iterative DPO - iterative DPO, length penalty"
     ]
     assert shorter.value == pytest.approx(99 - 60)
-    assert len(found) == 15
+    assert len(found) == 14
 
 
 @pytest.fixture(scope="module")
