@@ -35,6 +35,8 @@ DATA = STUDY.data
 ONLINE = [name for name, run in STUDY.runs.items() if run.offline is None]
 TRAINED = [f"{name}-iter{t}" for name, run in STUDY.runs.items() for t in range(1, run.iterations + 1)]
 POLICIES = (["sft"] if STUDY.sft else []) + TRAINED
+JUDGES = {**STUDY.prompted_judges, **STUDY.reward_models, **STUDY.preference_models}  # in the order of Table 1
+LOCAL_JUDGES = [name for name, judge in JUDGES.items() if not getattr(judge, "endpoint", None)]
 ITERATIONS = max((STUDY.runs[name].iterations for name in ONLINE), default=0)
 
 
@@ -45,6 +47,8 @@ wildcard_constraints:
     mix="|".join(DATA.mixes) or "none",
     reward="|".join(STUDY.reward_models) or "none",
     preference="|".join(STUDY.preference_models) or "none",
+    judge="|".join(LOCAL_JUDGES) or "none",
+    pairs="reward_bench|held_out",
     run="|".join(STUDY.runs) or "none",
     policy="|".join(POLICIES) or "none",
     sampler="[a-z0-9_]+",
@@ -146,6 +150,40 @@ def comparison_tokens(mix):
     return min(blocks, default=DATA.max_tokens)
 
 
+# --- who says which response is better ----------------------------------------------------------------------------------
+
+
+def judge_kind(judge):
+    """reward, preference or prompted."""
+    if judge in STUDY.reward_models:
+        return "reward"
+    return "preference" if judge in STUDY.preference_models else "prompted"
+
+
+def judge_folder(w):
+    kind = judge_kind(w.judge)
+    return f"results/{w.study}/models/" + (JUDGES[w.judge].policy if kind == "prompted" else f"{kind}/{w.judge}")
+
+
+def judge_orders(w):
+    """Whether a judge that reads two responses reads them in both orders."""
+    return "" if judge_kind(w.judge) == "reward" else flags({"both_orders": JUDGES[w.judge].both_orders})
+
+
+def known_pairs(w):
+    """RewardBench, or the mix that a model was trained on."""
+    if w.pairs == "reward_bench":
+        return f"results/{w.study}/data/raw/benchmarks/reward_bench.parquet"
+    if judge_kind(w.judge) == "prompted":
+        raise WorkflowError(f"prompted_judges.{w.judge} has no mix, so no held-out pairs; it is scored on reward_bench.")
+    return f"results/{w.study}/data/mixes/{JUDGES[w.judge].mix}.parquet"
+
+
+def trained_judges():
+    """The judges that have a mix of their own, and so held-out pairs."""
+    return [*STUDY.reward_models, *STUDY.preference_models]
+
+
 # --- the loop -----------------------------------------------------------------------------------------------------------
 
 
@@ -219,9 +257,16 @@ def training_pairs(w):
 
 
 def reward_model_flags():
-    """The reward models as Table 1 and Figure 3 name them."""
+    """The reward models as Figure 3 names them."""
     mixes = [model.mix for model in STUDY.reward_models.values()]
     return flags({"models": list(STUDY.reward_models), "mixes": mixes, "types": ["BT"] * len(mixes)})
+
+
+def judge_flags():
+    """All judges as Table 1 names them."""
+    types = {"reward": "BT", "preference": "Preference", "prompted": "Prompting"}
+    named = {"models": list(JUDGES), "mixes": [getattr(judge, "mix", "none") for judge in JUDGES.values()]}
+    return flags({**named, "types": [types[judge_kind(judge)] for judge in JUDGES]})
 
 
 def run_flags():
@@ -287,12 +332,12 @@ def catalog_tables():
     if DATA.prompts:
         sets = ["pool", *(f"iter{t}" for t in range(1, ITERATIONS + 1)), "length_bias", "held_out"]
         found += [f"{data}/prompts/{prompts}.parquet" for prompts in sets]
-    found += [f"{root}/evaluation/held_out/{reward}.parquet" for reward in STUDY.reward_models]
+    found += [f"{root}/evaluation/held_out/{judge}.parquet" for judge in trained_judges()]
     iterations = [(run, t) for run in ONLINE for t in range(1, STUDY.runs[run].iterations + 1)]
     found += [f"{root}/runs/{run}/iter{t}/pairs.parquet" for run, t in iterations]
     rollouts = [(*rollouts_of(run, t), STUDY.runs[run].reward) for run, t in iterations]
     if STUDY.evaluation:
-        found += [f"{root}/evaluation/reward_bench/{reward}.parquet" for reward in STUDY.reward_models]
+        found += [f"{root}/evaluation/reward_bench/{judge}.parquet" for judge in JUDGES]
         rollouts += [("sft", "length_bias", "length_bias", reward) for reward in STUDY.reward_models]
     if STUDY.evaluation and STUDY.runs:
         found += [f"{root}/evaluation/measures/{policy}.parquet" for policy in POLICIES]

@@ -3,7 +3,7 @@
 
 rule tabulate_reward_models:  # Table 1
     input:
-        scores=expand("results/{{study}}/evaluation/reward_bench/{reward}.parquet", reward=STUDY.reward_models),
+        scores=expand("results/{{study}}/evaluation/reward_bench/{judge}.parquet", judge=JUDGES),
     output:
         table="results/{study}/tables/table1_reward_models.csv",
         differences="results/{study}/tables/table1_differences.csv",
@@ -12,7 +12,7 @@ rule tabulate_reward_models:  # Table 1
     benchmark:
         "results/{study}/benchmarks/tabulate_reward_models.tsv"
     params:
-        models=reward_model_flags(),
+        models=judge_flags(),
         seed=STUDY.seed,
         code=code_digest("scripts.report.tabulate_reward_models"),
     shell:
@@ -22,7 +22,7 @@ rule tabulate_reward_models:  # Table 1
 
 rule tabulate_held_out:
     input:
-        scores=expand("results/{{study}}/evaluation/held_out/{reward}.parquet", reward=STUDY.reward_models),
+        scores=expand("results/{{study}}/evaluation/held_out/{judge}.parquet", judge=trained_judges()),
     output:
         table="results/{study}/tables/reward_models_held_out.csv",
     log:
@@ -30,7 +30,7 @@ rule tabulate_held_out:
     benchmark:
         "results/{study}/benchmarks/tabulate_held_out.tsv"
     params:
-        models=list(STUDY.reward_models),
+        models=trained_judges(),
         seed=STUDY.seed,
         code=code_digest("scripts.report.tabulate_held_out"),
     shell:

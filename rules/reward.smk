@@ -52,43 +52,26 @@ rule train_preference_model:
         " {params.optimisation} --seed {params.seed} --output {output.model} > {log} 2>&1"
 
 
-rule score_reward_bench:
+rule score_pairs:  # which of two responses is better: RewardBench, and pairs of the mix that no model was trained on
     input:
-        bench="results/{study}/data/raw/benchmarks/reward_bench.parquet",
-        model="results/{study}/models/reward/{reward}",
+        pairs=known_pairs,
+        model=judge_folder,
     output:
-        scores="results/{study}/evaluation/reward_bench/{reward}.parquet",
+        scores="results/{study}/evaluation/{pairs}/{judge}.parquet",
     log:
-        "results/{study}/logs/score_reward_bench/{reward}.log",
+        "results/{study}/logs/score_pairs/{pairs}-{judge}.log",
     benchmark:
-        "results/{study}/benchmarks/score_reward_bench/{reward}.tsv"
+        "results/{study}/benchmarks/score_pairs/{pairs}-{judge}.tsv"
+    threads: resource("score_pairs", "threads")
     resources:
-        gpu=resource("score_reward_bench", "gpus"),
-        mem_mb=memory_mb("score_reward_bench"),
-        runtime=resource("score_reward_bench", "hours") * 60,
+        gpu=resource("score_pairs", "gpus"),
+        mem_mb=memory_mb("score_pairs"),
+        runtime=resource("score_pairs", "hours") * 60,
     params:
-        code=code_digest("scripts.reward.score_reward_bench"),
+        kind=lambda w: judge_kind(w.judge),
+        orders=judge_orders,
+        seed=STUDY.seed,
+        code=code_digest("scripts.reward.score_pairs"),
     shell:
-        "python -m scripts.reward.score_reward_bench --bench {input.bench} --reward-model {input.model}"
-        " --output {output.scores} > {log} 2>&1"
-
-
-rule score_held_out:  # accuracy on pairs of the mix that no reward model saw
-    input:
-        mix=lambda w: f"results/{w.study}/data/mixes/{STUDY.reward_models[w.reward].mix}.parquet",
-        model="results/{study}/models/reward/{reward}",
-    output:
-        scores="results/{study}/evaluation/held_out/{reward}.parquet",
-    log:
-        "results/{study}/logs/score_held_out/{reward}.log",
-    benchmark:
-        "results/{study}/benchmarks/score_held_out/{reward}.tsv"
-    resources:
-        gpu=resource("score_held_out", "gpus"),
-        mem_mb=memory_mb("score_held_out"),
-        runtime=resource("score_held_out", "hours") * 60,
-    params:
-        code=code_digest("scripts.reward.score_held_out"),
-    shell:
-        "python -m scripts.reward.score_held_out --mix {input.mix} --reward-model {input.model}"
-        " --output {output.scores} > {log} 2>&1"
+        "python -m scripts.reward.score_pairs --pairs {input.pairs} --of {wildcards.pairs} --model {input.model}"
+        " --kind {params.kind} {params.orders} --seed {params.seed} --output {output.scores} > {log} 2>&1"

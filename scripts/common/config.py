@@ -143,6 +143,7 @@ class PreferenceModel(Section):
     mix: Name
     initialise: Literal["sft", "base"] = "sft"
     optimisation: Optimisation
+    both_orders: bool = Field(True, description="Read two responses in both orders and average; else in a drawn one.")
 
 
 class DPO(Section):
@@ -230,6 +231,20 @@ class Endpoint(Section):
         return (prompt_tokens * self.input_price + completion_tokens * self.output_price) / 1e6
 
 
+class PromptedJudge(Section):
+    """A chat model that is asked which of two responses is better, without training for it (Table 1, "Prompting")."""
+
+    policy: Literal["sft", "base"] | None = Field(None, description="A model of this study, asked in process.")
+    endpoint: Endpoint | None = Field(None, description="A model behind an endpoint.")
+    both_orders: bool = Field(True, description="Ask in both orders and average; else in a drawn one.")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.policy is None) == (self.endpoint is None):
+            raise ValueError("give exactly one of 'policy' and 'endpoint'")
+        return self
+
+
 class Evaluation(Section):
     reward: Name = Field(description="The reward model whose reward is reported and, without a gold reward, judges.")
     judge: Literal["gold", "reward"] = Field("reward", description="Whose scores decide wins; gold: the demo's world.")
@@ -277,6 +292,7 @@ class Study(Section):
     sft: Optimisation | None = None
     reward_models: dict[Name, RewardModel] = {}
     preference_models: dict[Name, PreferenceModel] = {}
+    prompted_judges: dict[Name, PromptedJudge] = {}
     samplers: dict[Name, list[Actor]] = {}
     generation: Generation = Generation()
     runs: dict[Name, Run] = {}
@@ -312,8 +328,12 @@ class Study(Section):
             known(f"reward_models.{name}.mix", model.mix, "data.mixes", self.data.mixes)
         for name, judge in self.preference_models.items():
             known(f"preference_models.{name}.mix", judge.mix, "data.mixes", self.data.mixes)
-            if name in self.reward_models:
-                raise ValueError(f"preference_models.{name}: a reward model has this name; give each its own")
+        judges = [*self.reward_models, *self.preference_models, *self.prompted_judges]
+        if repeated := sorted({name for name in judges if judges.count(name) > 1}):
+            raise ValueError(
+                f"'{repeated[0]}' is named more than once in reward_models, preference_models and prompted_judges; "
+                "files are named after them, so each needs a name of its own"
+            )
         for name, run in self.runs.items():
             known(f"runs.{name}.reward", run.reward, "reward_models", self.reward_models)
             known(f"runs.{name}.sampler", run.sampler, "samplers", self.samplers)
@@ -329,6 +349,8 @@ class Study(Section):
         for section in ("reward_models", "preference_models"):
             if any(model.initialise == "sft" for model in getattr(self, section).values()) and not self.sft:
                 raise ValueError(f"{section}: 'initialise: sft' needs the section 'sft'; or say 'initialise: base'")
+        if any(judge.policy == "sft" for judge in self.prompted_judges.values()) and not self.sft:
+            raise ValueError("prompted_judges: 'policy: sft' needs the section 'sft'; or say 'policy: base'")
         return self
 
 

@@ -9,13 +9,14 @@ whatever the model's liking for a position; how much it likes one is measured.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from scripts.common.batches import batches
 from scripts.common.chat import Message, conversation_ids, prompt_ids
 from scripts.common.errors import StudyError
+from scripts.common.seeds import seed_from
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -90,39 +91,49 @@ def label_ids(tokenizer: "PreTrainedTokenizerBase") -> tuple[int, int]:
     return a, b
 
 
+class Judge(Protocol):
+    """Whoever reads comparisons and answers A or B."""
+
+    def log_odds_of_a(self, comparisons: Sequence[Comparison]) -> np.ndarray:
+        """log(p_A / p_B) of each, shape (comparisons,): the first response is A; nan where there is no verdict."""
+        ...
+
+
 class LocalJudge:
     """A preference model, or a chat model that is asked, on this machine; its labels' logits are read directly."""
 
-    def __init__(self, folder: Path, dtype: str = "auto", layout: str = LAYOUT, token_budget: int = 16_384) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        dtype: str = "auto",
+        layout: str = LAYOUT,
+        token_budget: int = 16_384,
+        progress: bool = False,
+    ) -> None:
         """
         Args:
             folder: of the model.
             dtype: the name of a torch type, or `auto` for that of the weights.
             layout: `LAYOUT` for a preference model, `QUESTION` for a chat model.
             token_budget: padded tokens of one batch.
+            progress: show a bar.
         """
         from scripts.common.models import for_inference, load_policy, load_tokenizer
 
         self._tokenizer = load_tokenizer(folder)
         self._labels = list(label_ids(self._tokenizer))
         self._model = for_inference(load_policy(folder, dtype))
-        self._layout, self._token_budget = layout, token_budget
+        self._layout, self._token_budget, self._progress = layout, token_budget, progress
 
-    def log_odds(self, comparisons: Sequence[Comparison], both_orders: bool = True) -> np.ndarray:
-        """log(P(first better) / P(second better)), shape (comparisons, orders).
-
-        Column 0: read with the first response as A. Column 1, if `both_orders`: with the second as A; its sign is that
-        of column 0 where the verdict does not depend on the order.
-        """
-        turned = [Comparison(c.prompt, c.second, c.first) for c in comparisons] if both_orders else []
-        asked = [prompt_ids(self._tokenizer, question(c, self._layout)) for c in (*comparisons, *turned)]
-        logits = self._label_logits(asked)
-        in_order = (logits[:, 0] - logits[:, 1]).reshape(2 if both_orders else 1, len(comparisons))
-        return np.stack([in_order[0], -in_order[1]] if both_orders else [in_order[0]], axis=1)
+    def log_odds_of_a(self, comparisons: Sequence[Comparison]) -> np.ndarray:
+        """log(p_A / p_B) of each, shape (comparisons,); the same in any batch (promise 1)."""
+        logits = self._label_logits([prompt_ids(self._tokenizer, question(c, self._layout)) for c in comparisons])
+        return logits[:, 0] - logits[:, 1]
 
     def _label_logits(self, asked: Sequence[Sequence[int]]) -> np.ndarray:
-        """The logits of the two labels after each prompt, shape (prompts, 2); the same in any batch (promise 1)."""
+        """The logits of the two labels after each prompt, shape (prompts, 2)."""
         import torch
+        from tqdm import tqdm
 
         model = self._model
         longest, limit = max(map(len, asked), default=0), model.config.max_position_embeddings
@@ -133,6 +144,7 @@ class LocalJudge:
             )
         found = np.zeros((len(asked), 2))
         with torch.inference_mode():
+            progress = tqdm(total=len(asked), unit="comparison", mininterval=5, disable=not self._progress)
             for batch in batches([len(ids) for ids in asked], self._token_budget):
                 rows, width = [asked[i] for i in batch.filled], batch.width
                 ids = torch.tensor([[0] * (width - len(row)) + list(row) for row in rows], device=model.device)
@@ -146,6 +158,8 @@ class LocalJudge:
                     use_cache=False,
                 ).logits
                 found[batch.indices] = logits[: len(batch.indices), -1, self._labels].double().cpu().numpy()
+                progress.update(len(batch.indices))
+            progress.close()
         if not np.isfinite(found).all():
             raise StudyError(
                 f"{model.name_or_path}: gives logits that are no finite numbers; has its training diverged?"
@@ -153,8 +167,36 @@ class LocalJudge:
         return found
 
 
+# --- from readings to verdicts ----------------------------------------------------------------------------------------
+
+
+def log_odds(judge: Judge, comparisons: Sequence[Comparison], read: np.ndarray | None = None) -> np.ndarray:
+    """log(P(first better) / P(second better)) by the order in which it was read, shape (comparisons, 2).
+
+    Column 0: with the first response as A; column 1: with the second as A. Both columns have the same sign where the
+    verdict does not depend on the order; nan where nothing was read, or the judge gave no verdict.
+
+    Args:
+        read: which orders to read, shape (comparisons, 2); both if left out. See `drawn_orders` for one of them.
+    """
+    read = np.ones((len(comparisons), 2), bool) if read is None else read
+    turned = [Comparison(c.prompt, c.second, c.first) for c in comparisons]
+    asked = [(index, order) for order in (0, 1) for index in np.flatnonzero(read[:, order])]
+    found = np.full(read.shape, np.nan)
+    values = judge.log_odds_of_a([(comparisons, turned)[order][index] for index, order in asked])
+    for (index, order), value in zip(asked, values, strict=True):
+        found[index, order] = -value if order else value
+    return found
+
+
+def drawn_orders(seed: int, identities: Sequence[Sequence[object]]) -> np.ndarray:
+    """One order for each comparison, to be read by `log_odds`; drawn by identity, so that no position is favoured."""
+    first = np.array([seed_from(seed, "order", *identity) % 2 == 0 for identity in identities], bool)
+    return np.stack([first, ~first], axis=1)
+
+
 def probabilities(log_odds: np.ndarray) -> np.ndarray:
-    """P(first better), shape (comparisons,): the mean over the orders that were read."""
+    """P(first better), shape (comparisons,): the mean over the orders that were read, 1/2 where there is no verdict."""
     return np.exp(log_scores(log_odds)[0])
 
 
@@ -163,16 +205,20 @@ def log_scores(log_odds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Their difference is on the scale of a Bradley-Terry model's difference of rewards: its sigmoid is the probability.
     """
+    given = ~np.isnan(log_odds)
+    given[~given.any(axis=1)] = True  # no verdict: log-odds of 0 stand in below, a tie
+    values = np.nan_to_num(log_odds)
 
     def log_of_mean_sigmoid(values: np.ndarray) -> np.ndarray:
-        return np.logaddexp.reduce(-np.logaddexp(0, -values), axis=1) - np.log(values.shape[1])
+        logs = np.where(given, -np.logaddexp(0, -values), -np.inf)
+        return np.logaddexp.reduce(logs, axis=1) - np.log(given.sum(axis=1))
 
-    return log_of_mean_sigmoid(log_odds), log_of_mean_sigmoid(-log_odds)
+    return log_of_mean_sigmoid(values), log_of_mean_sigmoid(-values)
 
 
 @dataclass(frozen=True)
 class PositionBias:
-    """How much a model likes a position, over comparisons that were read in both orders."""
+    """How much a judge likes a position, over the comparisons on which it gave a verdict in both orders."""
 
     probability_of_a: float
     """Mean probability of the label A over both orders; 1/2 without bias."""
@@ -181,11 +227,10 @@ class PositionBias:
 
 
 def position_bias(log_odds: np.ndarray) -> PositionBias:
-    """The bias seen in log-odds of shape (comparisons, 2); nan without comparisons."""
-    if log_odds.shape[1] != 2:
-        raise ValueError("the bias shows only where both orders are read")
-    if not len(log_odds):
+    """The bias seen in log-odds of shape (comparisons, 2); nan where no comparison was read in both orders."""
+    both = log_odds[~np.isnan(log_odds).any(axis=1)]
+    if not len(both):
         return PositionBias(float("nan"), float("nan"))
-    log_odds_of_a = log_odds * [1, -1]
-    flipped = (log_odds[:, 0] > 0) != (log_odds[:, 1] > 0)
-    return PositionBias(float(probabilities(log_odds_of_a.reshape(-1, 1)).mean()), float(flipped.mean()))
+    of_a = probabilities((both * [1, -1]).reshape(-1, 1))
+    flipped = np.sign(both[:, 0]) != np.sign(both[:, 1])
+    return PositionBias(float(of_a.mean()), float(flipped.mean()))

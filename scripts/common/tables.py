@@ -132,6 +132,14 @@ HELD_OUT_SCORES = _contract(
         ("rejected_reward", pa.float64()),
     ],
 )
+VERDICTS = _contract(
+    "verdicts",  # in the tables of scores of judges that read both responses
+    [
+        ("chosen_as_a", pa.float64()),  # log-odds that the chosen response is better, read as A; null: no verdict
+        ("chosen_as_b", pa.float64()),  # the same, read as B
+    ],
+    ["chosen_as_a", "chosen_as_b"],
+)
 MEASURES = _contract(
     "measured answers",
     [

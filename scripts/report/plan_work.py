@@ -170,11 +170,8 @@ def amount(job: Job, sizes: Sizes, shards: int) -> float | None:
             return 0  # the reference itself
         case "measure_responses":  # once by the policy, once by its reference
             return 2 * sizes.prompts("held_out") * (sizes.prompt_tokens() + sizes.response_tokens())
-        case "score_reward_bench":
-            return 2 * sizes.bench_pairs() * (sizes.prompt_tokens() + sizes.response_tokens())
-        case "score_held_out":
-            mix = sizes.mix(study.reward_models[w["reward"]].mix)
-            return mix.pairs * study.data.held_out * mix.tokens
+        case "score_pairs":
+            return _judged_tokens(sizes, w["judge"], w["pairs"])
         case "count_tokens":
             source = sizes.source(w["source"])
             return source.pairs * (source.prompt + source.chosen + source.rejected)
@@ -184,6 +181,21 @@ def amount(job: Job, sizes: Sizes, shards: int) -> float | None:
             return sizes.mix(w["mix"]).pairs
         case _:
             return None
+
+
+def _judged_tokens(sizes: Sizes, judge: str, pairs: str) -> float:
+    """A reward model reads each response after the prompt; other judges read both together, in one order or both."""
+    study = sizes.study
+    trained = study.reward_models.get(judge) or study.preference_models.get(judge)
+    if pairs == "held_out" and trained:
+        mix = sizes.mix(trained.mix)
+        count, prompt, responses = mix.pairs * study.data.held_out, mix.prompt, mix.chosen + mix.rejected
+    else:
+        count, prompt, responses = sizes.bench_pairs(), sizes.prompt_tokens(), 2 * sizes.response_tokens()
+    if judge in study.reward_models:
+        return count * (2 * prompt + responses)
+    both = (study.preference_models | study.prompted_judges)[judge].both_orders
+    return count * (prompt + responses) * (2 if both else 1)
 
 
 def _responses(sizes: Sizes, wildcards: dict[str, str], shards: int) -> float:

@@ -24,6 +24,7 @@ from scripts.report.paper import PAPER, paper_value
 from scripts.report.reward_bench import section_estimates
 
 COLUMNS = ["model", "type", "mix", "section", "accuracy", "low", "high", "n", "paper"]
+NO_MIX = "none"
 DIFFERENCES = ["model", "minus", "section", "difference", "low", "high", "n"]
 
 
@@ -32,9 +33,9 @@ class Args:
     models: tuple[str, ...]
     """Names of the reward models."""
     mixes: tuple[str, ...]
-    """The mix that each was trained on, in the same order."""
+    """The mix that each was trained on, in the same order; none for a model that is only asked."""
     types: tuple[str, ...]
-    """The type of each, as in Table 1: BT or Preference."""
+    """The type of each, as in Table 1: Prompting, BT or Preference."""
     scores: tuple[Input, ...]
     """RewardBench scores of each, in the same order."""
     table: Output
@@ -55,9 +56,15 @@ def main(args: Args) -> dict:
     for model, mix, type_ in zip(args.models, args.mixes, args.types, strict=True):
         for section, estimate in section_estimates(by_subset(outcomes[model]), args.seed).items():
             low, high = estimate.interval()
-            printed = paper_value("table1", f"{type_} {mix}", section, args.paper)
+            printed = paper_value("table1", type_ if mix == NO_MIX else f"{type_} {mix}", section, args.paper)
             rows.append(
-                {"model": model, "type": type_, "mix": mix, "section": section, "accuracy": estimate.value}
+                {
+                    "model": model,
+                    "type": type_,
+                    "mix": None if mix == NO_MIX else mix,
+                    "section": section,
+                    "accuracy": estimate.value,
+                }
                 | {"low": low, "high": high, "n": estimate.n, "paper": None if printed is None else printed / 100}
             )
     write_csv(rows, args.table, COLUMNS)

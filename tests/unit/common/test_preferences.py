@@ -14,7 +14,16 @@ from scripts.common import preferences
 from scripts.common.chat import prompt_ids
 from scripts.common.errors import StudyError
 from scripts.common.models import load_policy
-from scripts.common.preferences import Comparison, LocalJudge, label_ids, log_scores, position_bias, probabilities
+from scripts.common.preferences import (
+    Comparison,
+    LocalJudge,
+    drawn_orders,
+    label_ids,
+    log_odds,
+    log_scores,
+    position_bias,
+    probabilities,
+)
 from tests.unit.engines_fixtures import WORDS, user
 
 pytest_plugins = ["tests.unit.engines_fixtures"]
@@ -97,7 +106,7 @@ def test_log_odds_are_those_of_the_last_position(judge, policy, tokenizer, compa
                 ids = torch.tensor([prompt_ids(tokenizer, preferences.question(one))])
                 logits = model(ids).logits[0, -1]
             expected.append(sign * (logits[a] - logits[b]).item())
-    found = judge.log_odds(comparisons)
+    found = log_odds(judge, comparisons)
     assert found.ravel().tolist() == pytest.approx(expected, abs=1e-4)
     assert len(set(found.ravel())) == 60
 
@@ -105,36 +114,42 @@ def test_log_odds_are_those_of_the_last_position(judge, policy, tokenizer, compa
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(range(30)), budget=st.integers(1, 6000))
 def test_verdicts_do_not_depend_on_order_or_budget(judge, policy, comparisons, order, budget):
-    expected = judge.log_odds(comparisons)
+    expected = log_odds(judge, comparisons)
     other = copy.copy(judge)
     other._token_budget = budget
-    assert (other.log_odds([comparisons[i] for i in order]) == expected[order]).all()  # to the bit
+    assert (log_odds(other, [comparisons[i] for i in order]) == expected[order]).all()  # to the bit
 
 
-def test_a_single_order_is_the_first_column(judge, comparisons):
-    assert (judge.log_odds(comparisons, both_orders=False) == judge.log_odds(comparisons)[:, :1]).all()
+def test_orders_that_are_not_read_are_nan(judge, comparisons):
+    read = drawn_orders(1, [(i,) for i in range(30)])
+    assert (read.sum(axis=1) == 1).all()
+    assert 5 < read[:, 0].sum() < 25
+    found = log_odds(judge, comparisons, read)
+    assert (np.isnan(found) == ~read).all()
+    assert (found[read] == log_odds(judge, comparisons)[read]).all()
 
 
 def test_swapping_the_responses_gives_the_other_probability(judge, comparisons):
     turned = [Comparison(c.prompt, c.second, c.first) for c in comparisons]
-    there, back = probabilities(judge.log_odds(comparisons)), probabilities(judge.log_odds(turned))
+    there, back = probabilities(log_odds(judge, comparisons)), probabilities(log_odds(judge, turned))
     assert there + back == pytest.approx(np.ones(30), abs=1e-12)
     assert np.abs(there - 0.5).max() > 0.01
-    once = [probabilities(judge.log_odds(side, both_orders=False)) for side in (comparisons, turned)]
+    as_a = np.array([[True, False]] * 30)
+    once = [probabilities(log_odds(judge, side, as_a)) for side in (comparisons, turned)]
     assert np.abs(sum(once) - 1).max() > 0.01  # without averaging they do not add up: the model has a position bias
 
 
 def test_the_same_text_twice_is_a_tie(judge):
-    assert probabilities(judge.log_odds([Comparison(user("w1"), "w2", "w2")])) == pytest.approx([0.5], abs=1e-12)
+    assert probabilities(log_odds(judge, [Comparison(user("w1"), "w2", "w2")])) == pytest.approx([0.5], abs=1e-12)
 
 
 def test_no_comparisons(judge):
-    assert judge.log_odds([]).shape == (0, 2)
+    assert log_odds(judge, []).shape == (0, 2)
 
 
 def test_more_tokens_than_the_model_takes_are_refused(judge):
     with pytest.raises(StudyError, match=r"policy: a comparison has 3\d\d tokens; the model takes 256"):
-        judge.log_odds([Comparison(user("w1"), " ".join(["w2"] * 300), "w3")])
+        log_odds(judge, [Comparison(user("w1"), " ".join(["w2"] * 300), "w3")])
 
 
 # --- from log-odds to numbers -----------------------------------------------------------------------------------------
@@ -148,10 +163,10 @@ def test_at_chance_the_loss_of_the_label_is_ln_2():
 
 
 @given(arrays(float, (5, 2), elements=st.floats(-30, 30)))
-def test_probabilities_are_the_mean_of_both_orders(log_odds):
-    expected = (1 / (1 + np.exp(-log_odds))).mean(axis=1)
-    assert probabilities(log_odds) == pytest.approx(expected)
-    better, worse = log_scores(log_odds)
+def test_probabilities_are_the_mean_of_both_orders(readings):
+    expected = (1 / (1 + np.exp(-readings))).mean(axis=1)
+    assert probabilities(readings) == pytest.approx(expected)
+    better, worse = log_scores(readings)
     assert 1 / (1 + np.exp(worse - better)) == pytest.approx(expected)  # the sigmoid of the difference
 
 
@@ -169,5 +184,11 @@ def test_position_bias():
 
 
 def test_no_bias_is_seen_in_a_single_order():
-    with pytest.raises(ValueError, match="both orders"):
-        position_bias(np.zeros((3, 1)))
+    bias = position_bias(np.array([[1.0, np.nan], [np.nan, 2.0]]))
+    assert math.isnan(bias.flipped)
+    assert math.isnan(bias.probability_of_a)
+
+
+def test_a_missing_reading_leaves_the_other_and_no_reading_is_a_tie():
+    readings = np.array([[1.0, np.nan], [np.nan, -2.0], [np.nan, np.nan]])
+    assert probabilities(readings) == pytest.approx([1 / (1 + math.exp(-1)), 1 / (1 + math.exp(2)), 0.5])
