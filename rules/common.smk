@@ -175,7 +175,9 @@ def known_pairs(w):
     if w.pairs == "reward_bench":
         return f"results/{w.study}/data/raw/benchmarks/reward_bench.parquet"
     if judge_kind(w.judge) == "prompted":
-        raise WorkflowError(f"prompted_judges.{w.judge} has no mix, so no held-out pairs; it is scored on reward_bench.")
+        raise WorkflowError(
+            f"prompted_judges.{w.judge} has no mix, so no held-out pairs; it is scored on reward_bench."
+        )
     return f"results/{w.study}/data/mixes/{JUDGES[w.judge].mix}.parquet"
 
 
