@@ -8,21 +8,19 @@ those who must exclude it (the environment variable VLLM_BATCH_INVARIANT=1, on t
 """
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from scripts.common.batches import MINIMUM_ROWS, Batch, batches
+from scripts.common.engines import EngineName, has_cuda, import_vllm, on_cpu
 from scripts.common.errors import StudyError
 from scripts.common.gumbel import sample
 from scripts.common.models import Dtype, check_model_folder, for_inference, load_policy
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-EngineName = Literal["auto", "vllm", "transformers"]
 
 RESPONSES_AT_ONCE = 2048
 """Responses handed to an engine together: enough to fill it, few enough to hold them in memory and to see progress."""
@@ -90,16 +88,7 @@ def open_engine(choice: EngineName, settings: Settings) -> Engine:
             f"{settings.model}/config.json: the model takes {longest} tokens (max_position_embeddings); asked for are "
             f"{settings.max_prompt_tokens} of the prompt and {settings.max_new_tokens} of the response."
         )
-    if choice == "transformers":
-        return TransformersEngine(settings)
-    _prepare_vllm()
-    try:
-        import vllm  # noqa: F401
-    except Exception as error:  # a broken installation raises anything, from ImportError to RuntimeError
-        reason = f"vLLM does not import ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
-        if choice == "vllm":
-            raise StudyError(f"{reason}. Install it, or choose --engine transformers.") from None
-        print(f"{reason}; transformers generates instead.", flush=True)
+    if choice == "transformers" or not import_vllm(required=choice == "vllm"):
         return TransformersEngine(settings)
     return VllmEngine(settings)
 
@@ -144,7 +133,7 @@ class VllmEngine:
             dtype=settings.dtype,
             max_model_len=settings.max_tokens,
             seed=0,  # of what no request decides; every request brings its own
-            **({"enable_prefix_caching": True} if _has_cuda() else _on_cpu(settings.max_tokens)),
+            **({"enable_prefix_caching": True} if has_cuda() else on_cpu(settings.max_tokens)),
         )
 
     def generate(self, requests: Sequence[Request]) -> list[list[Response]]:
@@ -170,38 +159,6 @@ class VllmEngine:
             ]
             for output in outputs
         ]
-
-
-def _on_cpu(max_tokens: int) -> dict[str, object]:
-    """Chunked prefill crashes with seeds of single requests on the CPU; without it a prompt must fit into one batch."""
-    return {
-        "enforce_eager": True,
-        "max_num_seqs": 256,
-        "enable_chunked_prefill": False,
-        "max_num_batched_tokens": max(4096, max_tokens),
-        "block_size": 32,
-    }
-
-
-def _prepare_vllm() -> None:
-    """Settings that vLLM reads from the environment when it is imported; those already there are kept."""
-    wanted = {
-        "VLLM_NO_USAGE_STATS": "1",
-        "VLLM_LOGGING_LEVEL": "WARNING",
-        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the engine in this process: its schedule is deterministic
-        "HF_HUB_OFFLINE": "1",
-    }
-    if not _has_cuda():
-        # one thread a process: several, under contention, cost up to ten times as much
-        wanted |= {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": "1"}
-    for name, value in wanted.items():
-        os.environ.setdefault(name, value)
-
-
-def _has_cuda() -> bool:
-    import torch
-
-    return torch.cuda.is_available()
 
 
 # --- transformers -----------------------------------------------------------------------------------------------------

@@ -1,40 +1,81 @@
-"""What models say about given text: rewards of a reward model, log-probabilities of a policy."""
+"""What models say about given text: rewards of a reward model, log-probabilities of a policy.
 
+Rewards come from one of two engines behind one interface: vLLM's pooling, or transformers, where the responses to one
+prompt share its computation (scripts/common/prefixes.py). In float32 the engines agree to 1e-4.
+"""
+
+import json
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
 
+from scripts.common import prefixes
 from scripts.common.batches import batches
-from scripts.common.chat import Message, conversation_ids
+from scripts.common.chat import Message, conversation_ids, prompt_ids
+from scripts.common.engines import EngineName, has_cuda, import_vllm, on_cpu
 from scripts.common.errors import StudyError
+from scripts.common.models import Dtype, check_model_folder, for_inference, load_reward_model, load_tokenizer
+from scripts.common.prefixes import Conversation
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+TOKEN_BUDGET = 16_384
+"""Tokens that a model computes at once, unless a caller says otherwise."""
 
-def rewards(model: "PreTrainedModel", conversations: Sequence[Sequence[int]], token_budget: int) -> list[float]:
-    """The reward of each conversation, in the order given.
 
-    Args:
-        model: a reward model of `models.load_reward_model`; it reads the reward at the last token that is no padding.
-        conversations: token ids, the end-of-turn token included.
-        token_budget: padded tokens of one batch.
+class Scorer(Protocol):
+    """A reward model in an engine."""
+
+    name: str
+    version: str
+
+    def rewards(self, conversations: Sequence[Conversation]) -> list[float]:
+        """The reward of each conversation, in the order given."""
+        ...
+
+
+def tokenize(
+    tokenizer: "PreTrainedTokenizerBase", prompts: Sequence[Sequence[Message]], responses: Sequence[str]
+) -> list[Conversation]:
+    """Each prompt with its response in tokens, the end-of-turn token included.
+
+    Tokens of the prompt are shared as far as they stay the same when a response follows: a tokenizer may join the last
+    of them to the response's first. The last token is never shared, since the reward is read there.
+    """
+    prompts_alone: dict[str, list[int]] = {}
+    found = []
+    for prompt, response in zip(prompts, responses, strict=True):
+        key = json.dumps(prompt)
+        if key not in prompts_alone:
+            prompts_alone[key] = prompt_ids(tokenizer, prompt)
+        alone = prompts_alone[key]
+        ids = conversation_ids(tokenizer, prompt, response)
+        limit = min(len(alone), len(ids) - 1)
+        shared = next((i for i in range(limit) if alone[i] != ids[i]), limit)
+        found.append(Conversation(ids, shared))
+    return found
+
+
+def open_scorer(
+    choice: EngineName, reward_model: Path, dtype: Dtype | Literal["auto"], token_budget: int = TOKEN_BUDGET
+) -> Scorer:
+    """Start an engine; `auto` takes vLLM on a GPU where it imports, else transformers, which starts in a moment.
 
     Raises:
-        StudyError: a reward is infinite or not a number; no order could be made of it.
+        StudyError: the folder holds no reward model, or vLLM was asked for and does not import.
     """
-    import torch
+    check_model_folder(reward_model)
+    if choice == "transformers" or (choice == "auto" and not has_cuda()) or not import_vllm(required=choice == "vllm"):
+        return TransformersScorer(for_inference(load_reward_model(reward_model, dtype)), token_budget)
+    return VllmScorer(reward_model, dtype)
 
-    found = [0.0] * len(conversations)
-    with torch.inference_mode():
-        for batch in batches([len(ids) for ids in conversations], token_budget):
-            ids, mask = _right_padded([conversations[i] for i in batch.filled], batch.width, model)
-            logits = model(input_ids=ids, attention_mask=mask).logits.float().squeeze(-1).tolist()
-            for index, reward in zip(batch.indices, logits, strict=False):
-                found[index] = reward
-    if not all(map(math.isfinite, found)):
-        raise StudyError(f"{model.name_or_path}: gives rewards that are no finite numbers; has its training diverged?")
-    return found
+
+def rewards(model: "PreTrainedModel", conversations: Sequence[Conversation], token_budget: int) -> list[float]:
+    """The reward of each conversation by a model of `load_reward_model`, in the order given."""
+    return TransformersScorer(model, token_budget).rewards(conversations)
 
 
 def pair_rewards(
@@ -46,9 +87,108 @@ def pair_rewards(
     token_budget: int,
 ) -> tuple[list[float], list[float]]:
     """The rewards of the chosen and of the rejected response to each prompt."""
-    texts = [*zip(prompts, chosen, strict=True), *zip(prompts, rejected, strict=True)]
-    found = rewards(model, [conversation_ids(tokenizer, prompt, text) for prompt, text in texts], token_budget)
+    conversations = tokenize(tokenizer, [*prompts, *prompts], [*chosen, *rejected])
+    found = rewards(model, conversations, token_budget)
     return found[: len(prompts)], found[len(prompts) :]
+
+
+class TransformersScorer:
+    """A reward model in this process. Its rewards are read at the last token by position, whatever is used for padding.
+
+    Responses to one prompt share its computation where the model's attention allows it; where not (a sliding window,
+    capped logits), conversations of like length are padded and computed together.
+    """
+
+    name = "transformers"
+
+    def __init__(self, model: "PreTrainedModel", token_budget: int) -> None:
+        import transformers
+
+        self.version = transformers.__version__
+        self._shares = prefixes.can_share_prefixes(model.config)
+        self._model = prefixes.share_prefixes(model) if self._shares else model
+        self._token_budget = token_budget
+
+    def rewards(self, conversations: Sequence[Conversation]) -> list[float]:
+        import torch
+
+        with torch.inference_mode():
+            found = self._shared(conversations) if self._shares else self._padded(conversations)
+        return _finite(found, self._model.name_or_path)
+
+    def _shared(self, conversations: Sequence[Conversation]) -> list[float]:
+        found = [0.0] * len(conversations)
+        for row in prefixes.rows(prefixes.families(conversations), self._token_budget):
+            indices, hidden = prefixes.last_hidden_states(self._model, row)
+            for same, reward in zip(indices, self._head(hidden), strict=True):
+                for index in same:
+                    found[index] = reward
+        return found
+
+    def _padded(self, conversations: Sequence[Conversation]) -> list[float]:
+        import torch
+
+        found = [0.0] * len(conversations)
+        for batch in batches([len(ids) for ids, _ in conversations], self._token_budget):
+            sequences = [conversations[i].ids for i in batch.filled]
+            ids, mask = _right_padded(sequences, batch.width, self._model)
+            output = self._model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
+            last = torch.tensor([len(sequence) - 1 for sequence in sequences], device=ids.device)
+            hidden = output.last_hidden_state[torch.arange(len(sequences), device=ids.device), last]
+            for index, reward in zip(batch.indices, self._head(hidden), strict=False):
+                found[index] = reward
+        return found
+
+    def _head(self, hidden: "Tensor") -> list[float]:
+        """In float32 at the least: bfloat16 would leave some hundred values to choose from, and make ties.
+
+        Summed up row by row in float64, since a matrix product with few rows depends on how many they are.
+        """
+        return (hidden.double() * self._model.score.weight.double()).sum(-1).float().tolist()
+
+
+class VllmScorer:
+    """vLLM's pooling, in this process: prompts that were computed once stay in its cache of prefixes."""
+
+    name = "vllm"
+
+    def __init__(self, reward_model: Path, dtype: Dtype | Literal["auto"]) -> None:
+        import vllm
+
+        self.version = vllm.__version__
+        self._folder = reward_model
+        config = json.loads((reward_model / "config.json").read_text())
+        self._longest = config["max_position_embeddings"]
+        self._llm = vllm.LLM(
+            model=str(reward_model),
+            runner="pooling",
+            dtype=config.get("dtype", config.get("torch_dtype")) if dtype == "auto" else dtype,
+            max_model_len=self._longest,
+            enable_prefix_caching=True,
+            **({} if has_cuda() else on_cpu(self._longest)),
+        )
+
+    def rewards(self, conversations: Sequence[Conversation]) -> list[float]:
+        from vllm import PoolingParams
+
+        if longer := [len(ids) for ids, _ in conversations if len(ids) > self._longest]:
+            raise StudyError(
+                f"{self._folder}/config.json: the model takes {self._longest} tokens (max_position_embeddings); "
+                f"{len(longer)} conversations are longer, up to {max(longer)}."
+            )
+        outputs = self._llm.classify(
+            [{"prompt_token_ids": list(ids)} for ids, _ in conversations],
+            pooling_params=PoolingParams(use_activation=False),  # the reward itself, not its sigmoid
+            use_tqdm=False,
+        )
+        return _finite([output.outputs.probs[0] for output in outputs], str(self._folder))
+
+
+def _finite(found: list[float], model: str) -> list[float]:
+    """No order could be made of rewards that are infinite or no numbers."""
+    if not all(map(math.isfinite, found)):
+        raise StudyError(f"{model}: gives rewards that are no finite numbers; has its training diverged?")
+    return found
 
 
 def log_probabilities(

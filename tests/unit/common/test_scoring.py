@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scripts.common.chat import conversation_ids, end_of_turn_id, prompt_ids, response_ids
 from scripts.common.errors import StudyError
 from scripts.common.models import for_inference, load_policy, load_reward_model
-from scripts.common.scoring import log_probabilities, pair_rewards, rewards
+from scripts.common.prefixes import Conversation
+from scripts.common.scoring import TransformersScorer, log_probabilities, open_scorer, pair_rewards, rewards, tokenize
 from tests.unit.engines_fixtures import WORDS, user
 
 pytest_plugins = ["tests.unit.engines_fixtures"]
@@ -23,6 +24,26 @@ def conversations():
 
 
 @pytest.fixture(scope="module")
+def answered():
+    """15 prompts with 4 responses each, of mixed lengths; one response is given twice."""
+    draw = random.Random(1)
+    found = []
+    for _ in range(15):
+        prompt = [draw.randrange(5, 60) for _ in range(draw.randrange(1, 90))]
+        responses = [[draw.randrange(5, 60) for _ in range(draw.randrange(0, 50))] + [1] for _ in range(4)]
+        found += [Conversation([*prompt, *response], len(prompt)) for response in responses]
+    return [*found, found[7]]
+
+
+@pytest.fixture(scope="module")
+def alone(reward_model, answered):
+    """The plainest way: each conversation by itself through the model as published."""
+    plain = for_inference(load_reward_model(reward_model, "float32"))
+    with torch.inference_mode():
+        return [plain(input_ids=torch.tensor([ids])).logits.item() for ids, _ in answered]
+
+
+@pytest.fixture(scope="module")
 def model(reward_model):
     return for_inference(load_reward_model(reward_model, "float32"))
 
@@ -32,24 +53,64 @@ def policy_model(policy):
     return for_inference(load_policy(policy, "float32"))
 
 
-def test_rewards_are_those_of_each_conversation_alone(model, conversations):
-    with torch.inference_mode():
-        alone = [model(input_ids=torch.tensor([ids])).logits.item() for ids in conversations]
-    assert rewards(model, conversations, token_budget=500) == pytest.approx(alone, abs=1e-5)
+def test_rewards_are_those_of_each_conversation_alone(model, answered, alone):
+    assert rewards(model, answered, token_budget=500) == pytest.approx(alone, abs=1e-5)
     assert len(set(alone)) > 50
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(order=st.permutations(range(60)), budget=st.integers(1, 6000))
-def test_rewards_do_not_depend_on_order_or_budget(model, conversations, order, budget):
-    expected = rewards(model, conversations, token_budget=2000)
-    found = rewards(model, [conversations[i] for i in order], budget)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(order=st.permutations(range(61)), kept=st.integers(1, 61), budget=st.integers(1, 6000))
+def test_rewards_depend_on_no_order_siblings_or_budget(model, answered, order, kept, budget):
+    expected = rewards(model, answered, token_budget=2000)
+    order = order[:kept]
+    found = rewards(model, [answered[i] for i in order], budget)
     assert found == [expected[i] for i in order]  # to the bit
 
 
-def test_reward_is_read_at_the_end_token_not_at_padding(model):
-    short, long = [10, 11, 1], [10, 11, *range(5, 50), 1]
-    assert rewards(model, [short, long], 10_000)[0] == pytest.approx(rewards(model, [short], 10_000)[0], abs=1e-6)
+def padded_forward(model, sequences, side):
+    """Logits of the model as published, all conversations padded in one batch."""
+    width, pad = max(map(len, sequences)), model.config.pad_token_id
+    fill = [[pad] * (width - len(ids)) for ids in sequences]
+    ids = [[*f, *s] if side == "left" else [*s, *f] for f, s in zip(fill, sequences, strict=True)]
+    mask = (torch.tensor(ids) != pad).long()
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    with torch.inference_mode():
+        return model(input_ids=torch.tensor(ids), attention_mask=mask, position_ids=positions).logits[:, 0].tolist()
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("pad", [0, 2])
+def test_rewards_are_the_padded_models_whatever_side_and_pad_token(reward_model, answered, side, pad):
+    plain, own = (for_inference(load_reward_model(reward_model, "float32")) for _ in range(2))
+    plain.config.pad_token_id = own.config.pad_token_id = pad
+    expected = padded_forward(plain, [ids for ids, _ in answered], side)
+    assert rewards(own, answered, token_budget=1000) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("window", [{"sliding_window": 4096, "use_sliding_window": True}, {"layer_types": ["sliding_attention"] * 2}])
+def test_attention_that_is_not_plain_is_computed_without_sharing(reward_model, answered, alone, window):
+    own = for_inference(load_reward_model(reward_model, "float32"))
+    for name, value in window.items():
+        setattr(own.config, name, value)
+    scorer = TransformersScorer(own, token_budget=1000)
+    assert not scorer._shares
+    assert scorer.rewards(answered) == pytest.approx(alone, abs=1e-5)
+
+
+def test_grouped_queries(tmp_path, tokenizer, llama_config, answered):
+    """Fewer key and value heads than query heads, as in LLaMA-3."""
+    import copy
+
+    from transformers import LlamaForSequenceClassification
+
+    config = copy.deepcopy(llama_config)
+    config.num_labels, config.num_key_value_heads = 1, 1
+    LlamaForSequenceClassification(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    plain = for_inference(load_reward_model(tmp_path, "float32"))
+    expected = padded_forward(plain, [ids for ids, _ in answered], "right")
+    own = for_inference(load_reward_model(tmp_path, "float32"))
+    assert rewards(own, answered, token_budget=1000) == pytest.approx(expected, abs=1e-4)
 
 
 def test_no_conversations_no_rewards(model):
@@ -60,14 +121,41 @@ def test_rewards_that_are_no_numbers_are_refused(reward_model):
     broken = load_reward_model(reward_model, "float32")
     torch.nn.init.constant_(broken.score.weight, float("nan"))
     with pytest.raises(StudyError, match=r"reward.*: gives rewards that are no finite numbers"):
-        rewards(broken, [[5, 6, 1]], 100)
+        rewards(broken, [Conversation([5, 6, 1], 1)], 100)
+
+
+def test_opened_scorer_computes_on_the_cpu_with_transformers(reward_model, answered, alone):
+    scorer = open_scorer("auto", reward_model, "auto")
+    assert scorer.name == "transformers"
+    assert scorer.rewards(answered) == pytest.approx(alone, abs=1e-5)
+
+
+# --- from texts to tokens ---------------------------------------------------------------------------------------------
+
+
+def test_the_prompt_is_shared_and_the_last_token_never(tokenizer):
+    prompts, responses = [user("w1 w2"), user("w1 w2"), user("w3")], ["w4 w5", "", "w6"]
+    found = tokenize(tokenizer, prompts, responses)
+    for prompt, response, (ids, shared) in zip(prompts, responses, found, strict=True):
+        assert ids == conversation_ids(tokenizer, prompt, response)
+        assert ids[:shared] == prompt_ids(tokenizer, prompt)[:shared]
+        assert shared == len(prompt_ids(tokenizer, prompt)) < len(ids)
+
+
+def test_tokens_that_a_response_changes_are_not_shared(tokenizer):
+    import copy
+
+    joining = copy.deepcopy(tokenizer)  # the generation prompt is another than what stands before a response
+    joining.chat_template = tokenizer.chat_template.replace("<assistant> {% endif %}", "<assistant> w9{% endif %}")
+    (ids, shared), = tokenize(joining, [user("w1 w2")], ["w4"])
+    assert shared == len(prompt_ids(joining, user("w1 w2"))) - 1
 
 
 def test_pair_rewards_keep_sides_and_order(model, tokenizer):
     prompts, chosen, rejected = [user("w1"), user("w2 w3")], ["w4", "w5 w6"], ["w7 w8 w9", "w10"]
     good, bad = pair_rewards(model, tokenizer, prompts, chosen, rejected, 1000)
     for prompt, text, reward in [*zip(prompts, chosen, good, strict=True), *zip(prompts, rejected, bad, strict=True)]:
-        assert rewards(model, [conversation_ids(tokenizer, prompt, text)], 1000)[0] == reward
+        assert rewards(model, tokenize(tokenizer, [prompt], [text]), 1000) == [reward]
 
 
 def test_log_probabilities_against_a_full_log_softmax(policy_model, conversations):

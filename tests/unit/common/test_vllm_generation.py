@@ -5,22 +5,15 @@ import torch
 from scipy import stats
 
 from scripts.common import tables
-from scripts.common.generation import Request, Settings, _prepare_vllm, generate, open_engine
+from scripts.common.engines import import_vllm
+from scripts.common.generation import Request, Settings, generate, open_engine
 from scripts.common.models import load_policy
 from scripts.online import generate_responses
 from tests.unit.engines_fixtures import prompt_rows
 
 pytest_plugins = ["tests.unit.engines_fixtures"]
 
-try:
-    _prepare_vllm()
-    import vllm
-
-    REASON = None
-except Exception as error:
-    vllm, REASON = None, f"vLLM does not import: {error}"
-
-pytestmark = [pytest.mark.vllm, pytest.mark.skipif(vllm is None, reason=str(REASON))]
+pytestmark = [pytest.mark.vllm, pytest.mark.skipif(not import_vllm(required=False), reason="vLLM does not import")]
 
 
 @pytest.fixture(scope="module")
