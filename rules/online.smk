@@ -48,10 +48,11 @@ rule score_responses:
         mem_mb=memory_mb("score_responses"),
         runtime=resource("score_responses", "hours") * 60,
     params:
+        scoring=flags(STUDY.scoring),
         code=code_digest("scripts.online.score_responses"),
     shell:
         "python -m scripts.online.score_responses --responses {input.responses} --reward-model {input.model}"
-        " --output {output.rewards} > {log} 2>&1"
+        " {params.scoring} --output {output.rewards} > {log} 2>&1"
 
 
 rule select_pairs:  # line 5: the best response and the worst one, by reward - lambda * characters (Equation 9)

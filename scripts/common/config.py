@@ -182,6 +182,14 @@ class Limits(Section):
     agreement: Fraction | None = Field(None, description="At least: judge and reward model prefer the same answer.")
 
 
+class Scoring(Section):
+    """How reward models read responses; the rewards do not depend on it, but for the precision of `dtype`."""
+
+    engine: Literal["auto", "vllm", "transformers"] = Field("auto", description="auto: vLLM on a GPU, if it imports.")
+    dtype: Literal["auto", "bfloat16", "float32"] = Field("auto", description="auto: that of the model's weights.")
+    token_budget: Positive = Field(16_384, description="Tokens that transformers computes at once.")
+
+
 class Run(Section):
     """One way to improve the SFT policy: online (a reward model ranks rollouts) or offline (a mix of pairs)."""
 
@@ -295,6 +303,7 @@ class Study(Section):
     prompted_judges: dict[Name, PromptedJudge] = {}
     samplers: dict[Name, list[Actor]] = {}
     generation: Generation = Generation()
+    scoring: Scoring = Scoring()
     runs: dict[Name, Run] = {}
     evaluation: Evaluation | None = None
     resources: dict[str, Resources] = {}

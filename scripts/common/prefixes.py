@@ -5,9 +5,9 @@ its positions go on from the prefix, so that every token sees what it would see 
 no padding between, and nothing that a token must not see is computed and then masked away.
 
 What comes out for a conversation depends on where its prefix ends and on its own tokens; not on its siblings, nor on
-what else is in the row (promise 1). A matrix product gives other last bits when it is small or its size is odd, so a row
-is filled up to `MINIMUM_TOKENS` and to a multiple of `STEP`: measured on the CPU, the results are then the same to the
-bit; on other hardware nothing is promised.
+what else is in the row (promise 1). A matrix product gives other last bits when it is small or its size is odd, so a
+row is filled up to `MINIMUM_TOKENS` and to a multiple of `STEP`: measured on the CPU, the results are then the same to
+the bit; on other hardware nothing is promised.
 """
 
 from collections.abc import Iterator, Sequence

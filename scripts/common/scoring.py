@@ -15,7 +15,7 @@ from scripts.common.batches import batches
 from scripts.common.chat import Message, conversation_ids, prompt_ids
 from scripts.common.engines import EngineName, has_cuda, import_vllm, on_cpu
 from scripts.common.errors import StudyError
-from scripts.common.models import Dtype, check_model_folder, for_inference, load_reward_model, load_tokenizer
+from scripts.common.models import Dtype, check_model_folder, for_inference, load_reward_model
 from scripts.common.prefixes import Conversation
 
 if TYPE_CHECKING:

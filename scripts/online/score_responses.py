@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scripts.common import checkpoints, chunks, command, tables
-from scripts.common.chat import conversation_ids
-from scripts.common.models import Dtype, for_inference, load_reward_model, load_tokenizer
-from scripts.common.scoring import rewards
+from scripts.common.engines import EngineName
+from scripts.common.models import Dtype, load_tokenizer
+from scripts.common.prefixes import Conversation
+from scripts.common.scoring import TOKEN_BUDGET, open_scorer, tokenize
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,10 @@ class Args:
     """Folder of the reward model."""
     output: command.Output
     """Shard of rewards (table contract: rewards), rows in the order of the responses."""
-    token_budget: int = 16_384
-    """Padded tokens of one batch."""
+    engine: EngineName = "auto"
+    """Who computes: vLLM, transformers, or (auto) vLLM on a GPU where it imports, else transformers."""
+    token_budget: int = TOKEN_BUDGET
+    """Tokens that transformers computes at once."""
     dtype: Dtype | Literal["auto"] = "auto"
     """Type the reward model computes in; auto: that of its weights."""
     chunk: int = 4096
@@ -45,23 +48,22 @@ def main(args: Args) -> dict[str, Any]:
 def _score(args: Args) -> dict[str, Any]:
     total = tables.count_rows(args.responses, tables.RESPONSES)
     tokenizer = load_tokenizer(args.reward_model)
-    model = for_inference(load_reward_model(args.reward_model, args.dtype))
+    scorer = open_scorer(args.engine, args.reward_model, args.dtype, args.token_budget)
     started = time.perf_counter()
     tokens = scored_tokens = 0
 
-    def parts() -> Iterator[tuple[pa.RecordBatch, list[list[int]]]]:
+    def parts() -> Iterator[tuple[pa.RecordBatch, list[Conversation]]]:
         nonlocal tokens
         for batch in tables.read_batches(args.responses, tables.RESPONSES, rows=args.chunk):
-            texts = zip(batch["prompt"].to_pylist(), batch["response"].to_pylist(), strict=True)
-            conversations = [conversation_ids(tokenizer, prompt, response) for prompt, response in texts]
-            tokens += sum(map(len, conversations))
+            conversations = tokenize(tokenizer, batch["prompt"].to_pylist(), batch["response"].to_pylist())
+            tokens += sum(len(ids) for ids, _ in conversations)
             yield batch, conversations
 
-    def make(part: tuple[pa.RecordBatch, list[list[int]]]) -> pa.Table:
+    def make(part: tuple[pa.RecordBatch, list[Conversation]]) -> pa.Table:
         nonlocal scored_tokens
         batch, conversations = part
-        scored_tokens += sum(map(len, conversations))
-        found = pa.array(rewards(model, conversations, args.token_budget), pa.float64())
+        scored_tokens += sum(len(ids) for ids, _ in conversations)
+        found = pa.array(scorer.rewards(conversations), pa.float64())
         columns = [batch[name] for name in ("prompt_id", "actor", "k")]
         return pa.table([*columns, found], schema=tables.REWARDS.columns)
 
@@ -77,6 +79,8 @@ def _score(args: Args) -> dict[str, Any]:
     seconds = time.perf_counter() - started
     scored = tables.read_table(args.output, tables.REWARDS, columns=["reward"])
     return {
+        "engine": scorer.name,
+        "engine_version": scorer.version,
         "responses": total,
         "resumed_responses": resumed,
         "tokens": tokens,
