@@ -87,9 +87,7 @@ def test_rewards_are_the_padded_models_whatever_side_and_pad_token(reward_model,
     assert rewards(own, answered, token_budget=1000) == pytest.approx(expected, abs=1e-4)
 
 
-@pytest.mark.parametrize(
-    "window", [{"sliding_window": 64, "use_sliding_window": True}, {"layer_types": ["sliding_attention"] * 2}]
-)
+@pytest.mark.parametrize("window", [{"sliding_window": 64}, {"layer_types": ["sliding_attention"] * 2}])
 def test_attention_that_is_not_plain_is_computed_without_sharing(reward_model, answered, alone, window):
     own = for_inference(load_reward_model(reward_model, "float32"))
     for name, value in window.items():
@@ -149,7 +147,7 @@ def test_tokens_that_a_response_changes_are_not_shared(tokenizer):
 
     joining = copy.deepcopy(tokenizer)  # the generation prompt is another than what stands before a response
     joining.chat_template = tokenizer.chat_template.replace("<assistant> {% endif %}", "<assistant> w9{% endif %}")
-    ((ids, shared),) = tokenize(joining, [user("w1 w2")], ["w4"])
+    ((_, shared),) = tokenize(joining, [user("w1 w2")], ["w4"])
     assert shared == len(prompt_ids(joining, user("w1 w2"))) - 1
 
 
