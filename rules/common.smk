@@ -19,6 +19,7 @@ from snakemake.exceptions import WorkflowError
 from scripts.common import config as sections  # `config` itself is Snakemake's
 from scripts.common.errors import StudyError
 from scripts.common.provenance import code_digest, digest
+from scripts.common.rollouts import roles
 
 try:
     STUDY = sections.load(config)
@@ -32,12 +33,14 @@ onstart:
 
 
 DATA = STUDY.data
-ONLINE = [name for name, run in STUDY.runs.items() if run.offline is None]
+ONLINE = [name for name, run in STUDY.runs.items() if run.online]
 TRAINED = [f"{name}-iter{t}" for name, run in STUDY.runs.items() for t in range(1, run.iterations + 1)]
 POLICIES = (["sft"] if STUDY.sft else []) + TRAINED
 JUDGES = {**STUDY.prompted_judges, **STUDY.reward_models, **STUDY.preference_models}  # in the order of Table 1
 LOCAL_JUDGES = [name for name, judge in JUDGES.items() if not getattr(judge, "endpoint", None)]
 ITERATIONS = max((STUDY.runs[name].iterations for name in ONLINE), default=0)
+# runs whose sampler generates with the policy as it was after its first epoch; train_dpo publishes it for them
+BY_EPOCH = [name for name in ONLINE if any(a.policy == "epoch1" for a in STUDY.samplers[STUDY.runs[name].sampler])]
 
 
 wildcard_constraints:
@@ -50,7 +53,7 @@ wildcard_constraints:
     judge="|".join(LOCAL_JUDGES) or "none",
     pairs="reward_bench|held_out",
     run="|".join(STUDY.runs) or "none",
-    policy="|".join(POLICIES) or "none",
+    policy="|".join([*POLICIES, *(f"{run}-iter[0-9]+-epoch1" for run in BY_EPOCH)]) or "none",
     sampler="[a-z0-9_]+",
     prompts=r"iter\d+|held_out|length_bias",
     t=r"\d+",
@@ -198,23 +201,28 @@ def samplers():
     return {**STUDY.samplers, **fixed}
 
 
+def named_policy(policy):
+    """(run, t, folder) of iteration t's policy, `{run}-iter{t}`; after its first epoch it is `{run}-iter{t}-epoch1`."""
+    run, t, epoch1 = re.fullmatch(r"(.+?)-iter(\d+)(-epoch1)?", policy).groups()
+    return run, int(t), "epoch1" if epoch1 else "policy"
+
+
 def policy_folder(study, policy):
-    """pi_0 is `sft`; the policy of iteration t of a run is `{run}-iter{t}`."""
-    if policy == "sft":
+    if policy == "sft":  # pi_0
         return f"results/{study}/models/sft"
-    run, t = re.fullmatch(r"(.+)-iter(\d+)", policy).groups()
-    return f"results/{study}/runs/{run}/iter{t}/policy"
+    run, t, folder = named_policy(policy)
+    return f"results/{study}/runs/{run}/iter{t}/{folder}"
 
 
 def last_policy(run, t):
     """The policy that iteration t of a run generates with and, by default, starts from."""
-    return "sft" if t == 1 else f"{run}-iter{t - 1}"
+    return "sft" if t <= 1 else f"{run}-iter{t - 1}"
 
 
 def policy_before(policy):
     """The policy that the iteration which made this one started from."""
-    run, t = re.fullmatch(r"(.+)-iter(\d+)", policy).groups()
-    return last_policy(run, int(t))
+    run, t, _ = named_policy(policy)
+    return last_policy(run, t)
 
 
 def has_limits(run):
@@ -225,12 +233,17 @@ def limits_kept(study, policy):
     """What must exist before anything is built on a policy: its run is within its limits, where it has any."""
     if policy == "sft":
         return []
-    run, t = re.fullmatch(r"(.+)-iter(\d+)", policy).groups()
+    run, t, _ = named_policy(policy)
     return [f"results/{study}/runs/{run}/iter{t}/within_limits.json"] if has_limits(run) else []
 
 
 def initial_policy(w):
     policy = "sft" if STUDY.runs[w.run].initialise == "sft" else last_policy(w.run, int(w.t))
+    return policy_folder(w.study, policy)
+
+
+def reference_policy(w):
+    policy = "sft" if STUDY.runs[w.run].reference == "sft" else last_policy(w.run, int(w.t))
     return policy_folder(w.study, policy)
 
 
@@ -246,16 +259,32 @@ def rewards(study, policy, sampler, prompts, reward):
     return shards(f"results/{study}/rollouts/{policy}/{sampler}/{prompts}/rewards/{reward}")
 
 
+def generators(run, t):
+    """Who an actor's `policy` is in iteration t of a run."""
+    current = last_policy(run, t)
+    epoch1 = current if current == "sft" else f"{current}-epoch1"
+    return {"current": current, "previous": last_policy(run, t - 1), "epoch1": epoch1}
+
+
 def rollouts_of(run, t):
-    """(policy, sampler, prompt set) of what iteration t of a run learns from; runs that share them share the files."""
-    return last_policy(run, t), STUDY.runs[run].sampler, f"iter{t}"
+    """(policy, sampler, prompt set) of all that iteration t of a run pairs; runs that share them share the files."""
+    sampler, named = STUDY.runs[run].sampler, generators(run, t)
+    policies = dict.fromkeys(named[actor.policy] for actor in STUDY.samplers[sampler])
+    return [(policy, sampler, f"iter{t}") for policy in policies]
+
+
+def actors(w):
+    """The actors of a sampler that a policy speaks for, by their index."""
+    speaks_for = roles(w.policy, w.prompts)
+    return {index: actor for index, actor in enumerate(samplers()[w.sampler]) if actor.policy in speaks_for}
 
 
 def training_pairs(w):
-    offline = STUDY.runs[w.run].offline
-    if offline:
-        return f"results/{w.study}/data/mixes/{offline}.parquet"
-    return f"results/{w.study}/runs/{w.run}/iter{w.t}/pairs.parquet"
+    """What a policy learns from: D_off, if there is one, and the pairs of this iteration or of all so far."""
+    run, t = STUDY.runs[w.run], int(w.t)
+    offline = [f"results/{w.study}/data/mixes/{run.offline}.parquet"] if run.offline else []
+    iterations = range(1 if run.history == "all" else t, t + 1) if run.online else []
+    return offline + [f"results/{w.study}/runs/{w.run}/iter{s}/pairs.parquet" for s in iterations]
 
 
 def reward_model_flags():
@@ -337,7 +366,7 @@ def catalog_tables():
     found += [f"{root}/evaluation/held_out/{judge}.parquet" for judge in trained_judges()]
     iterations = [(run, t) for run in ONLINE for t in range(1, STUDY.runs[run].iterations + 1)]
     found += [f"{root}/runs/{run}/iter{t}/pairs.parquet" for run, t in iterations]
-    rollouts = [(*rollouts_of(run, t), STUDY.runs[run].reward) for run, t in iterations]
+    rollouts = [(*rollout, STUDY.runs[run].reward) for run, t in iterations for rollout in rollouts_of(run, t)]
     if STUDY.evaluation:
         found += [f"{root}/evaluation/reward_bench/{judge}.parquet" for judge in JUDGES]
         rollouts += [("sft", "length_bias", "length_bias", reward) for reward in STUDY.reward_models]

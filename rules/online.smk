@@ -1,7 +1,7 @@
 # Algorithm 2: for t = 1..T, generate n responses a prompt, score them, pair the best with the worst, run DPO.
 
 
-rule generate_responses:  # line 4: n/2 at temperature 1.0, n/2 at 0.7
+rule generate_responses:  # line 4: n/2 at temperature 1.0, n/2 at 0.7; of a sampler's actors those that this policy is
     input:
         prompts="results/{study}/data/prompts/{prompts}.parquet",
         policy=lambda w: policy_folder(w.study, w.policy),
@@ -19,8 +19,9 @@ rule generate_responses:  # line 4: n/2 at temperature 1.0, n/2 at 0.7
         mem_mb=memory_mb("generate_responses"),
         runtime=resource("generate_responses", "hours") * 60,
     params:
-        temperatures=lambda w: [actor.temperature for actor in samplers()[w.sampler]],
-        counts=lambda w: [actor.n for actor in samplers()[w.sampler]],
+        actors=lambda w: list(actors(w)),
+        temperatures=lambda w: [actor.temperature for actor in actors(w).values()],
+        counts=lambda w: [actor.n for actor in actors(w).values()],
         generation=flags({k: v for k, v in STUDY.generation if k != "shards"}),
         shards=STUDY.generation.shards,
         seed=STUDY.seed,
@@ -28,7 +29,8 @@ rule generate_responses:  # line 4: n/2 at temperature 1.0, n/2 at 0.7
     shell:
         "python -m scripts.online.generate_responses --prompts {input.prompts} --policy {input.policy}"
         " --policy-name {wildcards.policy} --sampler-name {wildcards.sampler} --prompt-set {wildcards.prompts}"
-        " --temperatures {params.temperatures} --counts {params.counts} {params.generation} --seed {params.seed}"
+        " --actors {params.actors} --temperatures {params.temperatures} --counts {params.counts} {params.generation}"
+        " --seed {params.seed}"
         " --shard {wildcards.shard} --shards {params.shards} --output {output.responses} > {log} 2>&1"
 
 
@@ -55,11 +57,13 @@ rule score_responses:
         " {params.scoring} --output {output.rewards} > {log} 2>&1"
 
 
-rule select_pairs:  # line 5: the best response and the worst one, by reward - lambda * characters (Equation 9)
+rule select_pairs:  # line 5: two responses, by default best and worst, by reward - lambda * characters (Equation 9)
     input:
         prompts="results/{study}/data/prompts/iter{t}.parquet",
-        responses=lambda w: responses(w.study, *rollouts_of(w.run, int(w.t))),
-        rewards=lambda w: rewards(w.study, *rollouts_of(w.run, int(w.t)), STUDY.runs[w.run].reward),
+        responses=lambda w: [f for r in rollouts_of(w.run, int(w.t)) for f in responses(w.study, *r)],
+        rewards=lambda w: [
+            f for r in rollouts_of(w.run, int(w.t)) for f in rewards(w.study, *r, STUDY.runs[w.run].reward)
+        ],
     output:
         pairs="results/{study}/runs/{run}/iter{t}/pairs.parquet",
     log:
@@ -67,18 +71,21 @@ rule select_pairs:  # line 5: the best response and the worst one, by reward - l
     benchmark:
         "results/{study}/benchmarks/select_pairs/{run}-iter{t}.tsv"
     params:
-        length_penalty=lambda w: STUDY.runs[w.run].length_penalty,
+        selection=lambda w: flags(
+            {key: getattr(STUDY.runs[w.run], key) for key in ("strategy", "minimum_margin", "length_penalty")}
+        ),
+        seed=STUDY.seed,
         code=code_digest("scripts.online.select_pairs"),
     shell:
         "python -m scripts.online.select_pairs --prompts {input.prompts} --responses {input.responses}"
-        " --rewards {input.rewards} --length-penalty {params.length_penalty} --output {output.pairs} > {log} 2>&1"
+        " --rewards {input.rewards} {params.selection} --seed {params.seed} --output {output.pairs} > {log} 2>&1"
 
 
 rule train_dpo:  # line 3: DPO against pi_0, from the last iteration's weights
     input:
         pairs=training_pairs,
         policy=initial_policy,
-        reference="results/{study}/models/sft",
+        reference=reference_policy,
     output:
         policy=directory("results/{study}/runs/{run}/iter{t}/policy"),
     log:
@@ -94,7 +101,20 @@ rule train_dpo:  # line 3: DPO against pi_0, from the last iteration's weights
         launch=python_module(resource("train_dpo", "gpus")),
         dpo=lambda w: flags(STUDY.runs[w.run].dpo, "dpo."),
         seed=lambda w: STUDY.seed + int(w.t),
+        epoch1=lambda w, output: f"--epoch1 {output.epoch1}" if "epoch1" in output.keys() else "",
         code=code_digest("scripts.online.train_dpo"),
     shell:
         "{params.launch} scripts.online.train_dpo --pairs {input.pairs} --policy {input.policy}"
-        " --reference {input.reference} {params.dpo} --seed {params.seed} --output {output.policy} > {log} 2>&1"
+        " --reference {input.reference} {params.dpo} --seed {params.seed} --output {output.policy} {params.epoch1}"
+        " > {log} 2>&1"
+
+
+use rule train_dpo as train_dpo_by_epoch with:  # for samplers that ask for the policy after its first epoch as well
+    wildcard_constraints:
+        run="|".join(BY_EPOCH) or "none",
+    output:
+        policy=directory("results/{study}/runs/{run}/iter{t}/policy"),
+        epoch1=directory("results/{study}/runs/{run}/iter{t}/epoch1"),
+
+
+ruleorder: train_dpo_by_epoch > train_dpo

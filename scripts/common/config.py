@@ -146,19 +146,64 @@ class PreferenceModel(Section):
     both_orders: bool = Field(True, description="Read two responses in both orders and average; else in a drawn one.")
 
 
-class DPO(Section):
-    """Direct preference optimisation (Equation 5)."""
+SMOOTHED = ("sigmoid", "robust", "exo_pair", "aot", "aot_unpaired")
+"""The DPO losses in which label smoothing means something."""
 
-    beta: float = Field(0.1, gt=0, description="KL coefficient, eta in the paper.")
+
+class DPO(Section):
+    """Direct preference optimisation (Equation 5) and its relatives, by the names that TRL gives them."""
+
+    beta: float = Field(0.1, gt=0, description="KL coefficient, eta in the paper; for ipo its tau.")
+    loss: Literal[
+        "sigmoid",  # DPO, Equation 5
+        "hinge",
+        "ipo",
+        "robust",
+        "exo_pair",
+        "nca_pair",
+        "bco_pair",
+        "sppo_hard",
+        "aot",
+        "aot_unpaired",
+        "apo_zero",
+        "apo_down",
+        "discopop",
+        "sigmoid_norm",
+    ] = "sigmoid"
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=0.5, description="Share of preferences taken to be flipped; sigmoid becomes conservative DPO."
+    )
+    sft_weight: float = Field(
+        0.0, ge=0, description="Weight of the chosen response's negative log-likelihood (Section 3.3, 'feel-good')."
+    )
     optimisation: Optimisation
+
+    @model_validator(mode="after")
+    def _loss_makes_sense(self) -> Self:
+        if self.label_smoothing and self.loss not in SMOOTHED:
+            raise ValueError(
+                f"label_smoothing has no effect on the loss '{self.loss}'; leave it at 0 or take {', '.join(SMOOTHED)}"
+            )
+        if self.loss == "exo_pair" and not self.label_smoothing:
+            raise ValueError("the loss 'exo_pair' needs a label_smoothing above 0; its paper takes 0.001")
+        if self.loss in ("aot", "aot_unpaired") and self.optimisation.per_device_batch < 2:
+            raise ValueError(
+                f"the loss '{self.loss}' sorts the pairs of a device's batch: per_device_batch must be above 1"
+            )
+        return self
 
 
 # --- the loop ---------------------------------------------------------------------------------------------------------
 
 
 class Actor(Section):
-    """One voice of a sampler: so many responses at a temperature."""
+    """One voice of a sampler: so many responses of a policy at a temperature (Section 3.3, exploration policy)."""
 
+    policy: Literal["current", "previous", "epoch1"] = Field(
+        "current",
+        description="The policy to improve, the one before it, or as it was after its first epoch of DPO. Before the "
+        "first iteration all of them are the SFT model.",
+    )
     temperature: float = Field(gt=0)
     n: Positive
 
@@ -190,6 +235,12 @@ class Scoring(Section):
     token_budget: Positive = Field(16_384, description="Tokens that transformers computes at once.")
 
 
+Strategy = Literal["best_worst", "best_random", "best_second", "random"]
+
+ONLINE_ONLY = ("iterations", "length_penalty", "strategy", "minimum_margin", "initialise", "reference", "history")
+"""Keys of a run that say nothing where nobody generates."""
+
+
 class Run(Section):
     """One way to improve the SFT policy: online (a reward model ranks rollouts) or offline (a mix of pairs)."""
 
@@ -197,17 +248,37 @@ class Run(Section):
     sampler: Name | None = Field(None, description="Online: who generates.")
     iterations: Positive = 1
     length_penalty: float = Field(0.0, ge=0, description="Lambda of Equation 9, reward per character.")
+    strategy: Strategy = Field(
+        "best_worst", description="Online: which two of a prompt's responses are paired; the better one is chosen."
+    )
+    minimum_margin: float = Field(
+        0.0, ge=0, description="Online: a pair whose penalised rewards differ by less is dropped and counted."
+    )
     initialise: Literal["previous", "sft"] = Field("previous", description="Weights at the start of an iteration.")
-    offline: Name | None = Field(None, description="Offline: the mix of pairs to train on once.")
+    reference: Literal["sft", "previous"] = Field("sft", description="Whence KL is counted: pi_0, or the last policy.")
+    history: Literal["latest", "all"] = Field(
+        "latest", description="Online: the pairs of this iteration, or of all so far (Algorithm 2, line 3)."
+    )
+    offline: Name | None = Field(
+        None,
+        description="A mix of pairs: an offline run trains on it once; an online run adds it to the pairs of every "
+        "iteration (D_off of Algorithm 2, hybrid learning).",
+    )
     limits: Limits = Limits()
     dpo: DPO
 
+    @property
+    def online(self) -> bool:
+        return self.sampler is not None
+
     @model_validator(mode="after")
     def _online_or_offline(self) -> Self:
-        if self.offline is None and (self.reward is None or self.sampler is None):
+        if (self.reward is None) != (self.sampler is None) or not (self.online or self.offline):
             raise ValueError("an online run needs 'reward' and 'sampler'; an offline run needs 'offline'")
-        if self.offline is not None and (self.reward, self.sampler, self.iterations) != (None, None, 1):
-            raise ValueError("an offline run takes no 'reward' and no 'sampler', and has one iteration")
+        if not self.online:
+            for key in ONLINE_ONLY:
+                if getattr(self, key) != type(self).model_fields[key].default:
+                    raise ValueError(f"an offline run trains once, on pairs that are there; leave out '{key}'")
         return self
 
 
@@ -348,7 +419,13 @@ class Study(Section):
             known(f"runs.{name}.sampler", run.sampler, "samplers", self.samplers)
             known(f"runs.{name}.offline", run.offline, "data.mixes", self.data.mixes)
             if run.sampler and sum(actor.n for actor in self.samplers[run.sampler]) < 2:
-                raise ValueError(f"samplers.{run.sampler}: best against worst needs at least 2 responses a prompt")
+                raise ValueError(f"samplers.{run.sampler}: a pair needs at least 2 responses a prompt")
+            policies = {actor.policy for actor in self.samplers[run.sampler]} if run.sampler else set()
+            if "epoch1" in policies and run.dpo.optimisation.epochs < 2:
+                raise ValueError(
+                    f"runs.{name}: the sampler '{run.sampler}' asks for the policy after its first epoch, but "
+                    "dpo.optimisation.epochs is 1: that is the policy itself; train for 2 epochs or take 'current'"
+                )
         if self.evaluation:
             known("evaluation.reward", self.evaluation.reward, "reward_models", self.reward_models)
             if self.evaluation.judge == "gold" and self.world is None:

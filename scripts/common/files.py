@@ -61,6 +61,18 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def link_folder(source: Path, target: Path) -> None:
+    """The files of a folder under another name, manifest and hidden ones aside; weights don't lie on the disk twice."""
+    shutil.copytree(source, target, copy_function=_link, ignore=shutil.ignore_patterns("manifest.json", ".*"))
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one that knows no hard links
+        shutil.copy2(source, target)
+
+
 def _flush(path: Path) -> None:
     """Force the content to disk, so that a rename never outlives the bytes it names."""
     for file in [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]:

@@ -1,10 +1,11 @@
-"""Rollouts: the shards of responses and rewards of one policy on one set of prompts, put together and checked.
+"""Rollouts: the shards of responses and rewards to one set of prompts, by one policy or several, joined and checked.
 
 A shard's file says, in its Parquet metadata, which of its prompts were skipped because they are too long for the
 policy; so a prompt without responses is either accounted for, or a fault that names the shard.
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,24 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _SKIPPED = b"skipped_prompts"
+
+
+def roles(policy: str, prompts: str) -> set[str]:
+    """For which of a sampler's actors, by their `policy`, a policy responds to a set of prompts.
+
+    In iteration t the policy of iteration t - 1 is the current one, and that of t - 2 the previous one; before the
+    first iteration pi_0 is all of them. To prompts outside of the iterations a policy speaks for every actor.
+
+    >>> roles("iterative-iter1", "iter2"), roles("iterative-iter1", "iter3")
+    ({'current'}, {'previous'})
+    """
+    iteration = re.fullmatch(r"iter(\d+)", prompts)
+    if not iteration or (policy, prompts) == ("sft", "iter1"):
+        return {"current", "previous", "epoch1"}
+    if policy.endswith("-epoch1"):
+        return {"epoch1"}
+    made_in = 0 if policy == "sft" else int(policy.rpartition("-iter")[2])
+    return {"previous"} if made_in == int(iteration[1]) - 2 else {"current"}
 
 
 def responses_schema(skipped: Sequence[str]) -> pa.Schema:
@@ -38,7 +57,7 @@ def joined(prompts: Path, responses: Sequence[Path], rewards: Sequence[Path]) ->
 
     Args:
         prompts: table of prompts; columns beyond the contract are in the view too.
-        responses: all shards, in order.
+        responses: all shards, in order; those of a policy lie in a folder of their own.
         rewards: the shards of rewards, in the same order.
 
     Raises:
@@ -55,6 +74,8 @@ def joined(prompts: Path, responses: Sequence[Path], rewards: Sequence[Path]) ->
         positioned.project("* EXCLUDE file_row_number, file_row_number AS position").create_view("prompts")
         for name, paths in (("responses", responses), ("rewards", rewards)):
             connection.read_parquet([str(path) for path in paths], filename=True).create_view(name)
+        shards = {"filename": list(map(str, responses)), "folder": [str(path.parent) for path in responses]}
+        connection.register("shards", pa.table(shards))
         connection.register("skipped", pa.table({"prompt_id": pa.array(skipped, pa.string())}))
         query = (Path(__file__).parent / "sql" / "rollout_faults.sql").read_text()
         faults = connection.sql(query).to_arrow_table().to_pylist()
@@ -65,7 +86,8 @@ def joined(prompts: Path, responses: Sequence[Path], rewards: Sequence[Path]) ->
 
 def _explain(faults: list[dict], responses: Sequence[Path]) -> str:
     first = faults[0]
-    file = first["file"] or responses[first["position"] % len(responses)]
+    shards = [path for path in responses if str(path.parent) == first["folder"]]
+    file = first["file"] or shards[first["position"] % len(shards)]
     row = f"prompt_id {first['prompt_id']}"
     if first["actor"] is not None:
         row += f", actor {first['actor']}, k {first['k']}"

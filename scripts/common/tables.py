@@ -99,6 +99,8 @@ ONLINE_PAIRS = _contract(
         ("prompt", MESSAGES),
         ("chosen", pa.string()),
         ("rejected", pa.string()),
+        ("chosen_actor", pa.int32()),  # index in the sampler's list of actors: whose policy and temperature it was
+        ("rejected_actor", pa.int32()),
         ("chosen_reward", pa.float64()),  # of the reward model, before the length penalty
         ("rejected_reward", pa.float64()),
         ("margin", pa.float64()),  # after the length penalty; never negative

@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.common import checkpoints
 from scripts.common.config import Optimisation
 from scripts.common.errors import StudyError
-from scripts.common.files import publish, remove
+from scripts.common.files import link_folder, publish, remove
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -22,7 +22,8 @@ def fit(
     module: str,
     args: Any,
     build: Callable[[dict[str, Any]], "Trainer"],
-    check: Callable[[list[float]], None] = lambda losses: None,
+    check: Callable[[list[dict[str, Any]]], None] = lambda steps: None,
+    epoch1: Path | None = None,
 ) -> dict[str, Any]:
     """Train to the end, from the last whole checkpoint if there is one, and publish the model at `args.output`.
 
@@ -30,7 +31,8 @@ def fit(
         module: the command's name; the digest of its code is part of what a checkpoint is good for.
         args: the command's arguments, with `output`, `optimisation` and `seed`.
         build: makes the TRL trainer, given the keywords of its config that `args` decides.
-        check: raises if the losses, one a step, show that something is wrong; called before anything is published.
+        check: raises if what was logged of the steps shows that something is wrong; called before publishing.
+        epoch1: where the model as it was after its first epoch is published too.
 
     Returns the facts of the run: examples, steps, losses, where it resumed.
     """
@@ -41,13 +43,16 @@ def fit(
     torch.use_deterministic_algorithms(not torch.cuda.is_available())
     main_process = int(os.environ.get("RANK", 0)) == 0
     with checkpoints.only_writer(args.output) if main_process else nullcontext():
-        work = checkpoints.work_directory(args.output, checkpoints.identity(module, args))
+        kept = ["epoch1"] if epoch1 else []  # what is to be published decides what the work directory must hold
+        work = checkpoints.work_directory(args.output, checkpoints.identity(module, args, *kept))
         resumed = checkpoints.latest_whole(work)
         if main_process:
             checkpoints.tidy(work)
         set_seed(args.seed)
         trainer = build(_options(args.optimisation, args.seed, work))
         asked_to_stop = _replace_callbacks(trainer)
+        if epoch1:
+            _keep_first_epoch(trainer, work / "epoch1")
         result = trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
         if asked_to_stop():
             done = f"step {trainer.state.global_step} of {trainer.state.max_steps}"
@@ -55,17 +60,20 @@ def fit(
                 f"{args.output}: stopped by SIGTERM after {done}, with a checkpoint. The same command goes on there."
             )
         history = trainer.state.log_history
-        losses = [row["loss"] for row in history if "loss" in row]
-        check(losses)
-        _publish(trainer, args.output, history)
+        steps = [row for row in history if "loss" in row]
+        check(steps)
+        if epoch1 and main_process:
+            with publish(epoch1) as folder:
+                link_folder(work / "epoch1", folder)
+        _publish(trainer, args.output)
         if trainer.is_world_process_zero():
             remove(work)
     return {
         "examples": len(trainer.train_dataset),
         "steps": trainer.state.global_step,
         "resumed_at_step": int(resumed.name.rpartition("-")[2]) if resumed else 0,
-        "first_loss": losses[0],
-        "last_loss": losses[-1],
+        "first_loss": steps[0]["loss"],
+        "last_loss": steps[-1]["loss"],
         "mean_loss": result.training_loss,
         "processes": trainer.args.world_size,
         "global_batch": args.optimisation.global_batch,
@@ -80,8 +88,8 @@ def load_dtype(optimisation: Optimisation) -> str:
     return optimisation.dtype if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true" else "float32"
 
 
-def conversational_pairs(pairs: Path, where: str = "true") -> "Dataset":
-    """Rows of a pair table as TRL reads them: prompt, chosen and rejected as lists of messages."""
+def conversational_pairs(pairs: Sequence[Path], where: str = "true") -> "Dataset":
+    """Rows of pair tables as TRL reads them: prompt, chosen and rejected as lists of messages."""
     import duckdb
     from datasets import Dataset
 
@@ -89,11 +97,11 @@ def conversational_pairs(pairs: Path, where: str = "true") -> "Dataset":
         SELECT prompt,
                [{'role': 'assistant', 'content': chosen}] AS chosen,
                [{'role': 'assistant', 'content': rejected}] AS rejected
-        FROM read_parquet(?)
+        FROM read_parquet(?, union_by_name = true)
         WHERE """
-    rows = duckdb.execute(query + where, [str(pairs)]).to_arrow_table()
+    rows = duckdb.sql(query + where, params=[[str(path) for path in pairs]]).to_arrow_table()
     if rows.num_rows == 0:
-        raise StudyError(f"{pairs}: no pairs to train on (where {where}).")
+        raise StudyError(f"{', '.join(map(str, pairs))}: no pairs to train on (where {where}).")
     return Dataset(rows)
 
 
@@ -130,7 +138,7 @@ def _options(optimisation: Optimisation, seed: int, work: Path) -> dict[str, Any
     }
 
 
-def _publish(trainer: "Trainer", output: Path, history: list[Mapping[str, Any]]) -> None:
+def _publish(trainer: "Trainer", output: Path) -> None:
     """Save the model in a folder that appears whole; under ZeRO every process takes part in gathering the weights."""
     if not trainer.is_world_process_zero():
         trainer.save_model(str(output))
@@ -141,7 +149,19 @@ def _publish(trainer: "Trainer", output: Path, history: list[Mapping[str, Any]])
             raise StudyError(f"{output}: no weights were saved; is stage3_gather_16bit_weights_on_model_save on?")
         (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle: nothing here is loaded that can run code
         with (folder / "training_log.jsonl").open("w") as log:
-            log.writelines(json.dumps(row) + "\n" for row in history)
+            log.writelines(json.dumps(row) + "\n" for row in trainer.state.log_history)
+
+
+def _keep_first_epoch(trainer: "Trainer", folder: Path) -> None:
+    """Save the model when its first epoch ends, before that step's checkpoint: who resumes later finds it there."""
+    from transformers import TrainerCallback
+
+    class KeepFirstEpoch(TrainerCallback):
+        def on_step_end(self, args, state, control, **kwargs):
+            if state.global_step * args.num_train_epochs == state.max_steps:
+                _publish(trainer, folder)
+
+    trainer.add_callback(KeepFirstEpoch())
 
 
 def _replace_callbacks(trainer: "Trainer") -> Callable[[], bool]:

@@ -6,8 +6,6 @@
 """
 
 import json
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,7 @@ import pyarrow.parquet as pq
 
 from scripts.common import command, tables
 from scripts.common.errors import StudyError
-from scripts.common.files import publish
+from scripts.common.files import link_folder, publish
 from scripts.common.models import check_model_folder
 
 
@@ -49,7 +47,7 @@ def main(args: Args) -> dict[str, Any]:
     check_model_folder(policy)
     selection = {"judge": args.judge, "split": "validation", "best_iteration": best + 1, "candidates": candidates}
     with publish(args.output) as folder:
-        shutil.copytree(policy, folder, copy_function=_link, ignore=shutil.ignore_patterns("manifest.json", ".*"))
+        link_folder(policy, folder)
         (folder / "selection.json").write_text(json.dumps(selection, indent=1))
     return {"best_iteration": best + 1, "policy": str(policy), "judge": args.judge, **mean_facts(candidates)}
 
@@ -73,14 +71,6 @@ def best_iteration(means: Sequence[float]) -> int:
 
 def mean_facts(candidates: Sequence[dict[str, Any]]) -> dict[str, float]:
     return {f"mean_iter{candidate['iteration']}": candidate["mean"] for candidate in candidates}
-
-
-def _link(source: str, target: str) -> None:
-    """A hard link, since weights need not lie on the disk twice; a copy where the file system has no links."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """Responses of a policy to a shard of a prompt set, by all actors of a sampler (Section 3.2, data generation).
 
-An actor draws `count` responses at its temperature; the paper mixes temperatures 1.0 and 0.7. The seed of a response
+An actor draws `count` responses at its temperature; the paper mixes temperatures 1.0 and 0.7. Where a sampler mixes
+policies, each policy draws for its own actors, which keep their index in the sampler. The seed of a response
 comes from its identity (study, policy, sampler, prompt set, prompt, actor, k), so that shards may be cut at will. A
 prompt longer than --max-prompt-tokens is skipped; the log lists it and the file's metadata counts it. A job that was
 killed goes on after the last chunk it had finished when the same command runs again.
 
     python -m scripts.online.generate_responses --prompts results/demo/data/prompts/iter1.parquet \\
         --policy results/demo/models/sft --policy-name sft --sampler-name mixed --prompt-set iter1 \\
-        --temperatures 1.0 0.7 --counts 4 4 --max-new-tokens 72 --max-prompt-tokens 256 --dtype float32 \\
+        --actors 0 1 --temperatures 1.0 0.7 --counts 4 4 --max-new-tokens 72 --max-prompt-tokens 256 --dtype float32 \\
         --seed 1 --shard 0 --shards 2 --output results/demo/rollouts/sft/mixed/iter1/responses/0.parquet
 """
 
@@ -49,6 +50,8 @@ class Args:
     """Temperature of each actor."""
     counts: tuple[int, ...]
     """Responses per prompt of each actor."""
+    actors: tuple[int, ...]
+    """Index of each in the sampler's list; part of every response's identity."""
     max_new_tokens: int
     """A response is cut off here."""
     max_prompt_tokens: int
@@ -94,7 +97,7 @@ def _generate(args: Args) -> dict[str, Any]:
         )
         for prompt in prompts
         if len(ids[prompt["prompt_id"]]) <= args.max_prompt_tokens
-        for actor, (temperature, n) in enumerate(zip(args.temperatures, args.counts, strict=True))
+        for actor, temperature, n in zip(args.actors, args.temperatures, args.counts, strict=True)
     ]
     stop_ids = sorted({end_of_turn_id(tokenizer), tokenizer.eos_token_id} - {None})
     settings = Settings(args.policy, args.dtype, args.max_prompt_tokens, args.max_new_tokens, stop_ids)
@@ -142,10 +145,10 @@ def request_seed(args: Args, prompt_id: str, actor: int) -> int:
 
 
 def _check(args: Args) -> None:
-    if len(args.temperatures) != len(args.counts) or not args.counts:
+    if not len(args.actors) == len(args.temperatures) == len(args.counts) > 0:
         raise StudyError(
-            f"--temperatures has {len(args.temperatures)} values and --counts {len(args.counts)}; "
-            "give one of each for every actor."
+            f"--actors has {len(args.actors)} values, --temperatures {len(args.temperatures)} and "
+            f"--counts {len(args.counts)}; give one of each for every actor."
         )
     if min(args.temperatures) <= 0 or min(args.counts) < 1:
         raise StudyError(f"--temperatures {args.temperatures} --counts {args.counts}: all must be above 0.")

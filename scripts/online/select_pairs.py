@@ -1,7 +1,8 @@
-"""The preference pairs of one iteration: best against worst of n responses by penalised reward (Section 3.2, Eq. 9).
+"""The preference pairs of one iteration: of n responses the best against the worst by penalised reward (Equation 9).
 
-All shards of responses and rewards are put together and checked; a prompt that gives no pair is counted with the
-reason. The table does not depend on how many shards there are.
+Other strategies pair the best with a random one or with the second, or two at random (Section 3.3, exploration). All
+shards of responses and rewards, of one policy or of several, are put together and checked; a prompt that gives no pair
+is counted with the reason. The table does not depend on how many shards there are.
 
     python -m scripts.online.select_pairs --prompts results/demo/data/prompts/iter1.parquet \\
         --responses results/demo/rollouts/sft/mixed/iter1/responses/{0,1}.parquet \\
@@ -16,6 +17,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from scripts.common import command, rollouts, tables
+from scripts.common.config import Strategy
 from scripts.common.errors import StudyError
 
 
@@ -24,25 +26,32 @@ class Args:
     prompts: command.Input
     """Prompt set of the iteration (table contract: prompts)."""
     responses: tuple[command.Input, ...]
-    """All shards of responses, in order."""
+    """All shards of responses, in order, policy by policy."""
     rewards: tuple[command.Input, ...]
     """Their shards of rewards, in the same order."""
     output: command.Output
     """Pairs (table contract: online pairs), in the order of the prompts."""
+    strategy: Strategy = "best_worst"
+    """Which two responses are paired."""
+    minimum_margin: float = 0.0
+    """Pairs whose penalised rewards differ by less are dropped."""
     length_penalty: float = 0.0
     """Lambda of Equation 9, reward per character."""
+    seed: int = 1
+    """Seed of the study: decides what the strategies with a random response draw."""
 
 
 def main(args: Args) -> dict[str, Any]:
-    query = (Path(__file__).parent / "sql" / "best_worst_pairs.sql").read_text()
+    query = (Path(__file__).parent / "sql" / "pairs_of_responses.sql").read_text()
+    keys = ("strategy", "minimum_margin", "length_penalty", "seed")
     with rollouts.joined(args.prompts, args.responses, args.rewards) as connection:
-        outcomes = connection.sql(query, params={"length_penalty": args.length_penalty}).to_arrow_table()
+        outcomes = connection.sql(query, params={key: getattr(args, key) for key in keys}).to_arrow_table()
         truncated = connection.execute("SELECT count(*) FROM responses WHERE NOT finished").fetchone()[0]
     pairs = outcomes.filter(pc.is_null(outcomes["dropped"])).select(tables.ONLINE_PAIRS.columns.names)
     if pairs.num_rows == 0:
         raise StudyError(
             f"{args.responses[0]}: none of {outcomes.num_rows} prompts gives a pair; see whether responses are all the "
-            "same or all cut off (generation.max_new_tokens)."
+            "same, all cut off (generation.max_new_tokens) or all within the minimum_margin."
         )
     tables.write_table(pairs.cast(tables.ONLINE_PAIRS.columns), args.output, tables.ONLINE_PAIRS)
     reasons = [reason for reason in outcomes["dropped"].to_pylist() if reason]
@@ -52,6 +61,7 @@ def main(args: Args) -> dict[str, Any]:
         "prompts_without_pair": len(reasons),
         "dropped_same_text": reasons.count("same text"),
         "dropped_equal_reward": reasons.count("equal reward"),
+        "dropped_margin_below_minimum": reasons.count("margin below the minimum"),
         "dropped_fewer_than_two_finished": reasons.count("fewer than two finished"),
         "dropped_prompt_too_long": reasons.count("prompt too long"),
         "truncated_candidates": truncated,

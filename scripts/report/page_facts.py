@@ -13,6 +13,7 @@ PAIR_COUNTS = {
     "pairs": "pairs",
     "dropped_same_text": "dropped: same text",
     "dropped_equal_reward": "dropped: equal reward",
+    "dropped_margin_below_minimum": "dropped: margin below the minimum",
     "dropped_fewer_than_two_finished": "dropped: fewer than two finished",
     "dropped_prompt_too_long": "dropped: prompt too long",
     "truncated_candidates": "truncated responses left out",

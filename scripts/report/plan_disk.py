@@ -63,8 +63,8 @@ def _estimate(job: Job, cost: Cost, sizes: Sizes) -> tuple[str, float, str]:
         case "retrieve_model" | "train_base" | "create_base":
             return "models", sizes.parameters() * 2, "2 or 4 bytes a parameter, by dtype"
         case "train_sft" | "train_reward_model" | "train_preference_model" | "train_dpo":
-            section = _optimisation(study, job)
-            return "models", sizes.parameters() * BYTES_PER_WEIGHT[section.dtype], "2 or 4 bytes a parameter, by dtype"
+            size = sizes.parameters() * BYTES_PER_WEIGHT[_optimisation(study, job).dtype]
+            return "models", size * len(job.outputs), "2 or 4 bytes a parameter, by dtype"
         case "generate_responses":
             return "responses", cost.amount * BYTES_PER_TOKEN, text
         case "score_responses":

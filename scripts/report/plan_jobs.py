@@ -12,6 +12,8 @@ from scripts.common import config
 from scripts.common.errors import StudyError
 from scripts.common.provenance import ROOT
 
+VARIANTS = {"train_dpo_by_epoch": "train_dpo"}
+"""Rules that are another with more outputs (`use rule ... as`): their work is the other's."""
 MOST_CORES = 100_000  # more than any rule asks for, so that the dry run cuts no rule's threads
 
 
@@ -81,7 +83,7 @@ def parse_jobs(said: str) -> list[Job]:
         jobs.append(
             Job(
                 name=outputs[0],
-                rule=rule,
+                rule=VARIANTS.get(rule, rule),
                 inputs=_list(facts.get("input", "")),
                 outputs=outputs,
                 benchmark=facts.get("benchmark"),

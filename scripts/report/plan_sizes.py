@@ -9,6 +9,7 @@ from typing import Literal
 from scripts.common.config import Study
 from scripts.common.errors import StudyError
 from scripts.common.provenance import read_manifest
+from scripts.common.rollouts import roles
 from scripts.report.csv_tables import read_csv
 from scripts.report.page_tables import TABLE5
 from scripts.report.paper import PAPER, paper_value
@@ -137,13 +138,15 @@ class Sizes:
             return self._configured("prompts of Figure 3", evaluation.length_bias_prompts)
         return self._configured("prompts of an iteration", data.prompts_per_iteration)
 
-    def responses_per_prompt(self, sampler: str) -> int:
+    def responses_per_prompt(self, policy: str, sampler: str, prompts: str) -> int:
+        """Responses that a policy gives to each prompt of a set, by the actors of a sampler that it speaks for."""
         if sampler == "evaluation":
             return 1
         if sampler == "length_bias" and self.study.evaluation:
             return self.study.evaluation.length_bias_responses
         actors = self.study.samplers[sampler]
-        return self._configured(f"responses to a prompt ({sampler})", sum(actor.n for actor in actors))
+        self._configured(f"responses to a prompt ({sampler})", sum(actor.n for actor in actors))
+        return sum(actor.n for actor in actors if actor.policy in roles(policy, prompts))
 
     def response_tokens(self) -> float:
         """Mean tokens of a generated response."""

@@ -156,12 +156,15 @@ def amount(job: Job, sizes: Sizes, shards: int) -> float | None:
         case "train_dpo":
             run = study.runs[w["run"]]
             longest = 2 * run.dpo.optimisation.max_tokens
+            tokens = 0.0
             if run.offline:
                 mix = sizes.mix(run.offline)
-                return run.dpo.optimisation.epochs * mix.pairs * min(mix.tokens, longest)
-            pairs = sizes.prompts(f"iter{w['t']}")
-            tokens = 2 * (sizes.prompt_tokens() + sizes.response_tokens())
-            return run.dpo.optimisation.epochs * pairs * min(tokens, longest)
+                tokens += mix.pairs * min(mix.tokens, longest)
+            if run.online:
+                pair = min(2 * (sizes.prompt_tokens() + sizes.response_tokens()), longest)
+                iterations = range(1 if run.history == "all" else int(w["t"]), int(w["t"]) + 1)
+                tokens += pair * sum(sizes.prompts(f"iter{t}") for t in iterations)
+            return run.dpo.optimisation.epochs * tokens
         case "generate_responses":
             return _responses(sizes, w, shards) * sizes.response_tokens()
         case "score_responses":
@@ -198,5 +201,6 @@ def _judged_tokens(sizes: Sizes, judge: str, pairs: str) -> float:
     return count * (prompt + responses) * (2 if both else 1)
 
 
-def _responses(sizes: Sizes, wildcards: dict[str, str], shards: int) -> float:
-    return sizes.prompts(wildcards["prompts"]) * sizes.responses_per_prompt(wildcards["sampler"]) / shards
+def _responses(sizes: Sizes, w: dict[str, str], shards: int) -> float:
+    each = sizes.responses_per_prompt(w["policy"], w["sampler"], w["prompts"])
+    return sizes.prompts(w["prompts"]) * each / shards

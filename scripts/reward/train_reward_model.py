@@ -37,7 +37,7 @@ def main(args: Args) -> dict[str, Any]:
 
     def build(options: dict[str, Any]) -> RewardTrainer:
         tables.open_table(args.mix, tables.MIX).close()
-        pairs = training.conversational_pairs(args.mix, "split = 'train'")
+        pairs = training.conversational_pairs([args.mix], "split = 'train'")
         tokenizer = load_tokenizer(args.base)
         model = load_reward_model(
             args.base, training.load_dtype(args.optimisation), pad_token_id=tokenizer.pad_token_id

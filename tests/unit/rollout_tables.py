@@ -17,11 +17,13 @@ def write_rollouts(
     skipped: tuple[str, ...] = (),
     columns: dict[str, list] | None = None,
     text: Callable[[str], str] = "say {}".format,
+    first_actor: int = 0,
 ) -> dict[str, object]:
     """Tables of prompts, responses and rewards; `candidates`: (text, reward) or (text, reward, finished) by prompt.
 
-    The first half of a prompt's candidates are actor 0's, the others actor 1's. `columns` are further columns of the
-    prompt table; `text` makes a prompt's text from its name. Returns the arguments prompts, responses and rewards.
+    The first half of a prompt's candidates are the first actor's, the others the next one's. `columns` are further
+    columns of the prompt table; `text` makes a prompt's text from its name. Returns the arguments prompts, responses
+    and rewards.
     """
     folder.mkdir(exist_ok=True)
     names = list(candidates)
@@ -38,7 +40,7 @@ def write_rollouts(
                 half = max(1, len(candidates[prompt["prompt_id"]]) // 2)
                 key = {
                     "prompt_id": prompt["prompt_id"],
-                    "actor": int(i >= half),
+                    "actor": first_actor + int(i >= half),
                     "k": i % half if i < half else i - half,
                 }
                 rewards.append({**key, "reward": float(reward)})

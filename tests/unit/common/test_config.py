@@ -128,7 +128,19 @@ REFUSALS = [
     ),
     ("reward_models.mix2.mix", "mix3", "reward_models.mix2.mix: 'mix3' is not in data.mixes; defined there: mix1"),
     ("runs.concise.reward", "ultra", "runs.concise.reward: 'ultra' is not in reward_models"),
-    ("runs.concise.offline", "offline", "runs.concise: an offline run takes no 'reward'"),
+    (
+        "runs.offline.length_penalty",
+        0.1,
+        "runs.offline: an offline run trains once, on pairs that are there; leave out",
+    ),
+    ("runs.offline.history", "all", "leave out 'history'"),
+    ("runs.offline.reward", "mix2", "runs.offline: an online run needs 'reward' and 'sampler'"),
+    ("runs.concise.sampler", None, "runs.concise: an online run needs 'reward' and 'sampler'"),
+    ("runs.concise.strategy", "max_min", "Input should be 'best_worst', 'best_random', 'best_second' or 'random'"),
+    ("runs.concise.minimum_margin", -1.0, "runs.concise.minimum_margin: Input should be greater than or equal to 0"),
+    ("dpo.loss", "simpo", "dpo.loss: Input should be 'sigmoid', 'hinge'"),
+    ("dpo.label_smoothing", 0.5, "dpo.label_smoothing: Input should be less than 0.5"),
+    ("dpo.sft_weight", -1.0, "dpo.sft_weight: Input should be greater than or equal to 0"),
     ("data.mixes.mix1.sources", [], "data.mixes.mix1.sources: List should have at least 1 item"),
     ("models.base.hub", "a/b", "models.base: give exactly one of 'hub' and 'local'"),
     ("world", None, "evaluation.judge: 'gold' needs the section 'world'"),
@@ -148,6 +160,37 @@ def test_refusals_name_key_value_and_what_is_allowed(demo, key, value, message):
     with pytest.raises(StudyError) as refused:
         config.load(demo)
     assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"loss": "ipo", "label_smoothing": 0.1}, "label_smoothing has no effect on the loss 'ipo'; leave it at 0"),
+        ({"loss": "exo_pair"}, "the loss 'exo_pair' needs a label_smoothing above 0"),
+        (
+            {"loss": "aot", "optimisation": {"per_device_batch": 1}},
+            "the loss 'aot' sorts the pairs of a device's batch",
+        ),
+    ],
+)
+def test_losses_that_make_no_sense_are_refused(demo, options, message):
+    with pytest.raises(StudyError) as refused:
+        config.load(config.merge(demo, {"dpo": options}))
+    assert message in str(refused.value)
+
+
+def test_a_sampler_of_the_first_epoch_needs_a_second_one(demo):
+    demo["samplers"]["mixed_temperatures"][1]["policy"] = "epoch1"
+    assert config.load(demo).samplers["mixed_temperatures"][0].policy == "current"
+    demo["runs"]["concise"] = {**demo["runs"]["concise"], "dpo": {"optimisation": {"epochs": 1}}}
+    with pytest.raises(StudyError, match=r"runs\.concise: the sampler 'mixed_temperatures' asks for the policy after"):
+        config.load(demo)
+
+
+def test_an_online_run_with_offline_pairs_is_hybrid(demo):
+    demo["runs"]["concise"]["offline"] = "offline"
+    study = config.load(demo)
+    assert (study.runs["concise"].online, study.runs["offline"].online) == (True, False)
 
 
 def test_missing_key_is_named(demo):

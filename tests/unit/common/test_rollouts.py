@@ -1,6 +1,7 @@
 """Rollouts put together: every fault is found and its file named."""
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -99,3 +100,28 @@ def test_a_shard_without_metadata_skips_nothing(tmp_path):
     path = tmp_path / "0.parquet"
     tables.write_table([], path, tables.RESPONSES)
     assert rollouts.skipped_prompts(path) == []
+
+
+def two_policies(folder, second=CANDIDATES):
+    """The rollouts of two policies to the same prompts, actors 0 and 1 and actors 2 and 3, two shards each."""
+    one = write_rollouts(folder / "one", CANDIDATES, shards=2)
+    other = write_rollouts(folder / "other", second, shards=2, first_actor=2)
+    return {
+        "prompts": one["prompts"],
+        "responses": (*one["responses"], *other["responses"]),
+        "rewards": (*one["rewards"], *other["rewards"]),
+    }
+
+
+def test_policies_are_joined_and_their_actors_kept_apart(tmp_path):
+    with rollouts.joined(**two_policies(tmp_path)) as connection:
+        found = connection.execute("SELECT actor, count(*) FROM responses GROUP BY actor ORDER BY actor").fetchall()
+    assert found == [(0, 12), (1, 12), (2, 12), (3, 12)]
+
+
+def test_a_prompt_that_one_of_two_policies_left_out_is_missed_in_its_own_shard(tmp_path):
+    given = two_policies(tmp_path)
+    rewrite(given["responses"][3], lambda table: table.filter(pc.not_equal(table["prompt_id"], "p1")))
+    rewrite(given["rewards"][3], lambda table: table.filter(pc.not_equal(table["prompt_id"], "p1")))
+    with pytest.raises(StudyError, match=r"other/responses-1\.parquet: too few responses: prompt_id p1.*: found 0"):
+        counts(given)

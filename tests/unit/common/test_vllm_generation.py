@@ -40,6 +40,7 @@ def make(monkeypatch, engine, policy, tmp_path):
                 policy_name="sft",
                 sampler_name="mixed",
                 prompt_set="iter1",
+                actors=(0, 1),
                 temperatures=(1.0, 0.7),
                 counts=(2, 2),
                 max_new_tokens=16,

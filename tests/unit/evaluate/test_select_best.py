@@ -5,7 +5,7 @@ import json
 import pyarrow as pa
 import pytest
 
-from scripts.common import tables
+from scripts.common import files, tables
 from scripts.common.errors import StudyError
 from scripts.evaluate import select_best
 
@@ -73,7 +73,7 @@ def test_a_copy_where_the_file_system_has_no_links(tmp_path, policy, monkeypatch
     def refuse(source, target):
         raise OSError("no links here")
 
-    monkeypatch.setattr(select_best.os, "link", refuse)
+    monkeypatch.setattr(files.os, "link", refuse)
     select(tmp_path, (1.0,), [policy])
     assert (tmp_path / "best/model.safetensors").read_bytes() == (policy / "model.safetensors").read_bytes()
 

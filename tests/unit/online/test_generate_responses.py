@@ -16,6 +16,7 @@ def arguments(prompts, policy, output, **changes):
         "policy_name": "sft",
         "sampler_name": "mixed",
         "prompt_set": "iter1",
+        "actors": (0, 1),
         "temperatures": (1.0, 0.7),
         "counts": (2, 3),
         "max_new_tokens": 16,
@@ -100,7 +101,7 @@ def test_a_shard_without_prompts_is_an_empty_table(policy, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"counts": (8,)}, "--temperatures has 2 values and --counts 1"),
+        ({"counts": (8,)}, "--actors has 2 values, --temperatures 2 and --counts 1"),
         ({"counts": (8, 0)}, "all must be above 0"),
         ({"shard": 2, "shards": 2}, "--shard 2: with --shards 2 it lies between 0 and 1"),
     ],

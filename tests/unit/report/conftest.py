@@ -135,6 +135,7 @@ def write_pairs(path: Path, n: int = 12) -> None:
     rows = [
         {"prompt_id": f"q{i:03}", "prompt": [{"role": "user", "content": f"what is <b>thing {i}</b> & why ?"}]}
         | {"chosen": "fox belongs to animals . usually found inside the forest .", "rejected": "fox belongs to tools ."}
+        | {"chosen_actor": 0, "rejected_actor": 1}
         | {"chosen_reward": 2.5, "rejected_reward": -0.75, "margin": 3.25}
         for i in range(n)
     ]

@@ -69,6 +69,7 @@ def write_rollouts() -> None:
 def write_pairs(run: str, chosen: dict[str, str], length_penalty: float, candidates: str = "same") -> None:
     rows = [
         {"prompt_id": prompt, "prompt": message(f"question {prompt}"), "chosen": text, "rejected": "no"}
+        | {"chosen_actor": 0, "rejected_actor": 0}
         | {"chosen_reward": float(len(text)), "rejected_reward": 0.0, "margin": 1.0}
         for prompt, text in chosen.items()
     ]

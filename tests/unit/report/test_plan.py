@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scripts.common import config
 from scripts.common.errors import StudyError
 from scripts.report import plan as plan_command
 from scripts.report import plan_print
@@ -143,6 +145,25 @@ def test_tokens_follow_from_the_configuration():
     dpo = job("policy", rule="train_dpo", run="iterative", t="1")
     assert amount(dpo, sizes, shards=1) == 2 * 20_000 * 2 * 400
     assert sizes.figures["tokens of a response"].source == "--response-tokens"
+
+
+def test_history_and_offline_pairs_are_counted():
+    paper = config.merge(
+        yaml.safe_load(PAPER.read_text()), {"runs": {"iterative": {"history": "all", "offline": "offline"}}}
+    )
+    sizes = Sizes(config.load(paper), [], prompts=100, responses=300)
+    mix = sizes.mix("offline")
+    found = amount(job("policy", rule="train_dpo", run="iterative", t="3"), sizes, shards=1)
+    assert found == 2 * (3 * 18_000 * 2 * 400 + mix.pairs * mix.tokens)
+
+
+def test_a_policy_is_charged_for_its_own_actors():
+    sampler = [{"temperature": 1.0, "n": 4}, {"policy": "previous", "temperature": 1.0, "n": 3}]
+    paper = config.merge(yaml.safe_load(PAPER.read_text()), {"samplers": {"mixed_temperatures": sampler}})
+    sizes = Sizes(config.load(paper), [])
+    found = [sizes.responses_per_prompt(policy, "mixed_temperatures", "iter2") for policy in ("iterative-iter1", "sft")]
+    assert found == [4, 3]
+    assert sizes.responses_per_prompt("sft", "mixed_temperatures", "iter1") == 7
 
 
 def test_measured_rows_go_before_estimates(tmp_path, monkeypatch):
