@@ -154,7 +154,7 @@ def test_history_and_offline_pairs_are_counted():
     sizes = Sizes(config.load(paper), [], prompts=100, responses=300)
     mix = sizes.mix("offline")
     found = amount(job("policy", rule="train_dpo", run="iterative", t="3"), sizes, shards=1)
-    assert found == 2 * (3 * 18_000 * 2 * 400 + mix.pairs * mix.tokens)
+    assert found == 2 * (3 * 20_000 * 2 * 400 + mix.pairs * mix.tokens)
 
 
 def test_a_policy_is_charged_for_its_own_actors():
