@@ -110,11 +110,11 @@ rule train_dpo:  # line 3: DPO against pi_0, from the last iteration's weights
 
 
 use rule train_dpo as train_dpo_by_epoch with:  # for samplers that ask for the policy after its first epoch as well
-    wildcard_constraints:
-        run="|".join(BY_EPOCH) or "none",
     output:
         policy=directory("results/{study}/runs/{run}/iter{t}/policy"),
         epoch1=directory("results/{study}/runs/{run}/iter{t}/epoch1"),
+    wildcard_constraints:
+        run="|".join(BY_EPOCH) or "none",
 
 
 ruleorder: train_dpo_by_epoch > train_dpo
