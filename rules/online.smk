@@ -57,6 +57,30 @@ rule score_responses:
         " {params.scoring} --output {output.rewards} > {log} 2>&1"
 
 
+rule rank_responses:  # the same by a pairwise preference model, which compares responses
+    input:
+        responses="results/{study}/rollouts/{policy}/{sampler}/{prompts}/responses/{shard}.parquet",
+        model="results/{study}/models/preference/{preference}",
+    output:
+        rewards="results/{study}/rollouts/{policy}/{sampler}/{prompts}/rewards/{preference}/{shard}.parquet",
+    log:
+        "results/{study}/logs/rank_responses/{policy}-{sampler}-{prompts}-{preference}-{shard}.log",
+    benchmark:
+        "results/{study}/benchmarks/rank_responses/{policy}-{sampler}-{prompts}-{preference}-{shard}.tsv"
+    threads: resource("rank_responses", "threads")
+    resources:
+        gpu=resource("rank_responses", "gpus"),
+        mem_mb=memory_mb("rank_responses"),
+        runtime=resource("rank_responses", "hours") * 60,
+    params:
+        how=lambda w: flags({key: getattr(JUDGES[w.preference], key) for key in ("ranking", "both_orders")}),
+        seed=STUDY.seed,
+        code=code_digest("scripts.online.rank_responses"),
+    shell:
+        "python -m scripts.online.rank_responses --responses {input.responses} --preference-model {input.model}"
+        " {params.how} --seed {params.seed} --output {output.rewards} > {log} 2>&1"
+
+
 rule select_pairs:  # line 5: two responses, by default best and worst, by reward - lambda * characters (Equation 9)
     input:
         prompts="results/{study}/data/prompts/iter{t}.parquet",

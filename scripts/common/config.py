@@ -144,6 +144,11 @@ class PreferenceModel(Section):
     initialise: Literal["sft", "base"] = "sft"
     optimisation: Optimisation
     both_orders: bool = Field(True, description="Read two responses in both orders and average; else in a drawn one.")
+    ranking: Literal["tournament", "round_robin"] = Field(
+        "tournament",
+        description="How it ranks n responses in a run: best and worst by knock-out, in some 3n/2 comparisons; or all "
+        "by their mean probability to win, in n(n-1)/2.",
+    )
 
 
 SMOOTHED = ("sigmoid", "robust", "exo_pair", "aot", "aot_unpaired")
@@ -244,10 +249,12 @@ ONLINE_ONLY = ("iterations", "length_penalty", "strategy", "minimum_margin", "in
 class Run(Section):
     """One way to improve the SFT policy: online (a reward model ranks rollouts) or offline (a mix of pairs)."""
 
-    reward: Name | None = Field(None, description="Online: the reward model that ranks the responses.")
+    reward: Name | None = Field(None, description="Online: the reward or preference model that ranks the responses.")
     sampler: Name | None = Field(None, description="Online: who generates.")
     iterations: Positive = 1
-    length_penalty: float = Field(0.0, ge=0, description="Lambda of Equation 9, reward per character.")
+    length_penalty: float = Field(
+        0.0, ge=0, description="Lambda of Equation 9, reward (or, of a round robin, probability to win) per character."
+    )
     strategy: Strategy = Field(
         "best_worst", description="Online: which two of a prompt's responses are paired; the better one is chosen."
     )
@@ -415,7 +422,8 @@ class Study(Section):
                 "files are named after them, so each needs a name of its own"
             )
         for name, run in self.runs.items():
-            known(f"runs.{name}.reward", run.reward, "reward_models", self.reward_models)
+            rankers = {**self.reward_models, **self.preference_models}
+            known(f"runs.{name}.reward", run.reward, "reward_models and preference_models", rankers)
             known(f"runs.{name}.sampler", run.sampler, "samplers", self.samplers)
             known(f"runs.{name}.offline", run.offline, "data.mixes", self.data.mixes)
             if run.sampler and sum(actor.n for actor in self.samplers[run.sampler]) < 2:
@@ -437,6 +445,28 @@ class Study(Section):
                 raise ValueError(f"{section}: 'initialise: sft' needs the section 'sft'; or say 'initialise: base'")
         if any(judge.policy == "sft" for judge in self.prompted_judges.values()) and not self.sft:
             raise ValueError("prompted_judges: 'policy: sft' needs the section 'sft'; or say 'policy: base'")
+        return self
+
+    @model_validator(mode="after")
+    def _preference_models_rank(self) -> Self:
+        """What a run asks of a preference model must lie within what comparing responses can tell."""
+        for name, run in self.runs.items():
+            model = self.preference_models.get(run.reward or "")
+            if model is None or run.sampler is None:
+                continue
+            if any(actor.policy != "current" for actor in self.samplers[run.sampler]):
+                raise ValueError(
+                    f"runs.{name}.reward: '{run.reward}' compares the responses of one policy with each other, so its "
+                    f"scores of different policies have no common scale; the sampler '{run.sampler}' has several. Take "
+                    "a reward model, or a sampler of the current policy"
+                )
+            if model.ranking == "tournament" and (run.length_penalty or run.strategy != "best_worst"):
+                key = "length_penalty" if run.length_penalty else "strategy"
+                raise ValueError(
+                    f"runs.{name}.{key}: the tournament of '{run.reward}' finds the best and the worst response and "
+                    f"says nothing of the others; set preference_models.{run.reward}.ranking to round_robin, or leave "
+                    f"out '{key}'"
+                )
         return self
 
 

@@ -2,6 +2,7 @@
 
 import csv
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 from scripts.common.config import Study
@@ -169,6 +170,8 @@ def amount(job: Job, sizes: Sizes, shards: int) -> float | None:
             return _responses(sizes, w, shards) * sizes.response_tokens()
         case "score_responses":
             return _responses(sizes, w, shards) * (sizes.prompt_tokens() + sizes.response_tokens())
+        case "rank_responses":
+            return _ranked_tokens(sizes, w, shards)
         case "measure_responses" if w["policy"] == "sft":
             return 0  # the reference itself
         case "measure_responses":  # once by the policy, once by its reference
@@ -199,6 +202,15 @@ def _judged_tokens(sizes: Sizes, judge: str, pairs: str) -> float:
         return count * (2 * prompt + responses)
     both = (study.preference_models | study.prompted_judges)[judge].both_orders
     return count * (prompt + responses) * (2 if both else 1)
+
+
+def _ranked_tokens(sizes: Sizes, w: dict[str, str], shards: int) -> float:
+    """Comparisons of two responses after their prompt, at most as many as the ranking may need."""
+    model = sizes.study.preference_models[w["preference"]]
+    n = sizes.responses_per_prompt(w["policy"], w["sampler"], w["prompts"])
+    matches = n * (n - 1) / 2 if model.ranking == "round_robin" else ceil(3 * n / 2) - 1
+    tokens = (sizes.prompt_tokens() + 2 * sizes.response_tokens()) * (2 if model.both_orders else 1)
+    return sizes.prompts(w["prompts"]) * matches * tokens / shards
 
 
 def _responses(sizes: Sizes, w: dict[str, str], shards: int) -> float:

@@ -42,6 +42,8 @@ def test_paper_values_are_the_papers():
     assert (study.sft.learning_rate, study.sft.global_batch, study.sft.max_tokens) == (2e-5, 32, 8192)
     model = study.reward_models["mix2"].optimisation
     assert (model.learning_rate, model.global_batch, model.epochs) == (2e-6, 512, 1)
+    preference = study.preference_models["pairwise"].optimisation
+    assert (preference.learning_rate, preference.global_batch, preference.max_tokens) == (5e-6, 128, 3072)
     dpo = study.runs["iterative"].dpo
     assert (dpo.beta, dpo.optimisation.learning_rate, dpo.optimisation.epochs) == (0.1, 5e-7, 2)
     assert study.runs["concise"].length_penalty == 0.001
@@ -141,6 +143,11 @@ REFUSALS = [
     ("dpo.loss", "simpo", "dpo.loss: Input should be 'sigmoid', 'hinge'"),
     ("dpo.label_smoothing", 0.5, "dpo.label_smoothing: Input should be less than 0.5"),
     ("dpo.sft_weight", -1.0, "dpo.sft_weight: Input should be greater than or equal to 0"),
+    ("runs.concise.reward", "pairwise", "runs.concise.length_penalty: the tournament of 'pairwise' finds the best"),
+    ("preference_models.pairwise.mix", "mix3", "preference_models.pairwise.mix: 'mix3' is not in data.mixes"),
+    ("evaluation.reward", "pairwise", "evaluation.reward: 'pairwise' is not in reward_models"),
+    ("prompted_judges.mix2", {"policy": "sft"}, "'mix2' is named more than once in reward_models, preference_models"),
+    ("prompted_judges.prompted", {}, "prompted_judges.prompted: give exactly one of 'policy' and 'endpoint'"),
     ("data.mixes.mix1.sources", [], "data.mixes.mix1.sources: List should have at least 1 item"),
     ("models.base.hub", "a/b", "models.base: give exactly one of 'hub' and 'local'"),
     ("world", None, "evaluation.judge: 'gold' needs the section 'world'"),
@@ -191,6 +198,26 @@ def test_an_online_run_with_offline_pairs_is_hybrid(demo):
     demo["runs"]["concise"]["offline"] = "offline"
     study = config.load(demo)
     assert (study.runs["concise"].online, study.runs["offline"].online) == (True, False)
+
+
+def test_a_round_robin_takes_a_length_penalty_and_other_strategies(demo):
+    demo["preference_models"]["pairwise"]["ranking"] = "round_robin"
+    demo["runs"]["concise"] |= {"reward": "pairwise", "strategy": "best_second"}
+    assert config.load(demo).runs["concise"].reward == "pairwise"
+
+
+def test_a_preference_model_compares_responses_of_one_policy(demo):
+    demo["preference_models"]["pairwise"]["ranking"] = "round_robin"
+    demo["runs"]["concise"]["reward"] = "pairwise"
+    demo["samplers"]["mixed_temperatures"][1]["policy"] = "previous"
+    with pytest.raises(StudyError, match=r"runs\.concise\.reward: 'pairwise' compares the responses of one policy"):
+        config.load(demo)
+
+
+def test_a_tournament_knows_no_second_best(demo):
+    demo["runs"]["iterative"] |= {"reward": "pairwise", "strategy": "best_second"}
+    with pytest.raises(StudyError, match=r"runs\.iterative\.strategy: the tournament of 'pairwise' finds the best and"):
+        config.load(demo)
 
 
 def test_missing_key_is_named(demo):
