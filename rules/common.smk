@@ -33,6 +33,7 @@ onstart:
 
 
 DATA = STUDY.data
+OFFLINE = [name for name, run in STUDY.runs.items() if not run.online]
 ONLINE = [name for name, run in STUDY.runs.items() if run.online]
 TRAINED = [f"{name}-iter{t}" for name, run in STUDY.runs.items() for t in range(1, run.iterations + 1)]
 POLICIES = (["sft"] if STUDY.sft else []) + TRAINED
@@ -225,6 +226,12 @@ def policy_before(policy):
     return last_policy(run, t)
 
 
+def measures_of(study, run):
+    """The measured answers of a run's policies, first iteration first."""
+    iterations = range(1, STUDY.runs[run].iterations + 1)
+    return [f"results/{study}/evaluation/measures/{run}-iter{t}.parquet" for t in iterations]
+
+
 def has_limits(run):
     return bool(STUDY.evaluation) and any(limit is not None for _, limit in STUDY.runs[run].limits)
 
@@ -350,6 +357,8 @@ def page_inputs():
                 for t in range(1, STUDY.runs[run].iterations + 1)
             ],
         }
+    if STUDY.evaluation and ONLINE and OFFLINE:
+        shown["case_studies"] = "results/{study}/evaluation/case_studies.parquet"
     return shown
 
 

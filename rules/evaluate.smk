@@ -67,10 +67,7 @@ rule check_limits:  # a run whose policy has gone astray ends here
 
 rule select_best:
     input:
-        measures=lambda w: [
-            f"results/{w.study}/evaluation/measures/{w.run}-iter{t}.parquet"
-            for t in range(1, STUDY.runs[w.run].iterations + 1)
-        ],
+        measures=lambda w: measures_of(w.study, w.run),
         policies=lambda w: [
             policy_folder(w.study, f"{w.run}-iter{t}") for t in range(1, STUDY.runs[w.run].iterations + 1)
         ],

@@ -137,6 +137,26 @@ rule plot_training:  # Figures 6 and 7
         " --figure {output.figure} > {log} 2>&1"
 
 
+rule select_case_studies:  # Figures 10-12: where the first offline and the first online run answer most differently
+    input:
+        prompts="results/{study}/data/prompts/held_out.parquet",
+        offline=lambda w: f"results/{w.study}/evaluation/measures/{OFFLINE[0]}-iter1.parquet",
+        online=lambda w: measures_of(w.study, ONLINE[0]),
+        best=lambda w: f"results/{w.study}/runs/{ONLINE[0]}/best",
+    output:
+        cases="results/{study}/evaluation/case_studies.parquet",
+    log:
+        "results/{study}/logs/select_case_studies.log",
+    benchmark:
+        "results/{study}/benchmarks/select_case_studies.tsv"
+    params:
+        judge=lambda w: STUDY.evaluation.judge,
+        code=code_digest("scripts.report.select_case_studies"),
+    shell:
+        "python -m scripts.report.select_case_studies --prompts {input.prompts} --offline {input.offline}"
+        " --online {input.online} --best {input.best} --judge {params.judge} --output {output.cases} > {log} 2>&1"
+
+
 rule build_page:
     input:
         **page_inputs(),

@@ -248,6 +248,18 @@ MONITOR = _contract(
     ],
     ["low", "high"],
 )
+CASE_STUDIES = _contract(
+    "case studies",
+    [
+        ("prompt_id", pa.string()),
+        ("prompt", MESSAGES),
+        ("offline_response", pa.string()),
+        ("online_response", pa.string()),
+        ("offline_score", pa.float64()),  # of the study's judge
+        ("online_score", pa.float64()),
+        ("difference", pa.float64()),  # online - offline; never 0
+    ],
+)
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------

@@ -7,9 +7,12 @@ that a study does not have are left out, with all they would have said.
         --table5 results/demo/tables/table5_preference_data.csv --filter-report results/demo/tables/filter_report.csv
         --table1 ...table1_reward_models.csv --table1-differences ... --held-out ... --figure3 ... --figure3-table ...
         --figure6-7 ... --table2 ... --table4 ... --table2-differences ... --figure8 ... --drift ... --monitors ...
-        --pairs results/demo/runs/iterative/iter1/pairs.parquet ... --output results/demo/report/index.html
+        --pairs results/demo/runs/iterative/iter1/pairs.parquet ... --case-studies ...
+        --output results/demo/report/index.html
 """
 
+import base64
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,8 +22,7 @@ from typing import Any
 from scripts.common import command, tables
 from scripts.common.command import Input, Output
 from scripts.common.files import publish
-from scripts.common.seeds import seed_from
-from scripts.report import page_facts, page_tables
+from scripts.report import page_facts, page_pairs, page_tables
 from scripts.report.claims import DOES_NOT_APPEAR, HOLDS, WITHIN_NOISE, Evidence, Sources, gather
 from scripts.report.csv_tables import read_csv
 from scripts.report.paper import PAPER
@@ -28,7 +30,7 @@ from scripts.report.plot_length_bias import COLUMNS as FIGURE3
 from scripts.report.tabulate_policies import TABLE2
 
 TEMPLATE = Path(__file__).with_name("page.html.jinja")
-SAMPLE = 4  # pairs shown
+BROWSER = Path(__file__).with_name("page_pairs.js")
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class Args:
     """monitors.csv"""
     pairs: tuple[Input, ...] = ()
     """Online pairs of all runs and iterations, in that order."""
+    case_studies: Input | None = None
+    """case_studies.parquet"""
     paper: Input = PAPER
     """The paper's numbers."""
     template: Input = TEMPLATE
@@ -113,7 +117,8 @@ def main(args: Args) -> dict:
         table5=page_tables.table5(args.table5, args.paper),
         filter_report=page_tables.filter_report(args.filter_report),
         pair_table=args.pairs and page_tables.pairs(page_facts.pair_counts(args.pairs)),
-        sample=sample_pairs(args.pairs, args.seed),
+        browser=pair_browser(args.pairs, args.seed),
+        cases=args.case_studies and tables.read_table(args.case_studies, tables.CASE_STUDIES).to_pylist(),
         times=times and page_tables.times(times),
         total=page_facts.duration(seconds),
         jobs=len(manifests),
@@ -189,15 +194,20 @@ def tiles(table2: Path | None) -> list[dict[str, str]]:
     return found
 
 
-def sample_pairs(paths: Sequence[Path], seed: int) -> dict[str, Any] | None:
-    """Some pairs of the last iteration of the first run, drawn by the seed."""
+def pair_browser(paths: Sequence[Path], seed: int) -> dict[str, Any] | None:
+    """What the pair browser needs: packed pairs, how many of how many, its script, and the digest that allows it."""
     if not paths:
         return None
-    run = paths[0].parent.parent
-    path = [path for path in paths if path.parent.parent == run][-1]
-    pairs = tables.read_table(path, tables.ONLINE_PAIRS)
-    order = sorted(range(pairs.num_rows), key=lambda i: seed_from(seed, "sample", pairs["prompt_id"][i].as_py()))
-    return {"run": run.name, "iteration": path.parent.name, "pairs": pairs.take(order[:SAMPLE]).to_pylist()}
+    rows, script = page_pairs.browsed(paths, seed), BROWSER.read_text()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    total = sum(tables.count_rows(path, tables.ONLINE_PAIRS) for path in paths)
+    return {
+        "data": page_pairs.packed(rows),
+        "pairs": len(rows),
+        "total": total,
+        "script": script,
+        "digest": digest,
+    }
 
 
 def inline_svg(path: Path) -> str:

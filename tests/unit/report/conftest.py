@@ -16,6 +16,7 @@ from scripts.report import (
     plot_iterations,
     plot_length_bias,
     plot_training,
+    select_case_studies,
     tabulate_held_out,
     tabulate_policies,
     tabulate_reward_models,
@@ -161,6 +162,11 @@ def write_study(folder: Path, seed: int = 0) -> Study:
     study = Study(folder)
     for policy in SHIFTS:
         write_measures(folder / f"evaluation/measures/{policy}.parquet", policy, seed)
+    held_out = [
+        {"prompt_id": f"p{i:03}", "source": "world", "prompt": [{"role": "user", "content": f"what is thing {i} ?"}]}
+        for i in range(TEST + VALIDATION)
+    ]
+    tables.write_table(held_out, folder / "data/prompts/held_out.parquet", tables.PROMPTS)
     for run, iteration in BEST.items():
         write_selection(folder / f"runs/{run}/best", iteration)
     subsets = ("alpacaeval-easy", "llmbar-natural", "refusals-dangerous", "hep-python")
@@ -234,7 +240,22 @@ def report(study: Study) -> None:
             figures / "figure6_7_training.svg",
         )
     )
+    select_case_studies.main(case_args(study))
     build_page.main(page_args(study))
+
+
+def case_args(study: Study, **changes) -> select_case_studies.Args:
+    """The offline policy against the iteration of `iterative` that was chosen."""
+    measures = study.folder / "evaluation/measures"
+    values = {
+        "prompts": study.folder / "data/prompts/held_out.parquet",
+        "offline": measures / "offline-iter1.parquet",
+        "online": tuple(measures / f"iterative-iter{t}.parquet" for t in (1, 2, 3)),
+        "best": study.folder / "runs/iterative/best",
+        "output": study.folder / "evaluation/case_studies.parquet",
+        "judge": "gold",
+    }
+    return select_case_studies.Args(**values | changes)
 
 
 def drift_args(study: Study) -> plot_drift.Args:
@@ -288,6 +309,7 @@ def page_args(study: Study, **changes) -> build_page.Args:
         "figure8": figures / "figure8_iterations.svg",
         "drift": figures / "drift.svg",
         "monitors": tables_ / "monitors.csv",
+        "case_studies": study.folder / "evaluation/case_studies.parquet",
         "pairs": tuple(study.folder / f"runs/{r}/iter{t}/pairs.parquet" for r in BEST for t in (1, 2)),
     }
     return build_page.Args(**values | changes)

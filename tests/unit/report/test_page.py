@@ -1,3 +1,5 @@
+import base64
+import hashlib
 import re
 import subprocess
 import sys
@@ -5,6 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from scripts.common import tables
 from scripts.common.errors import StudyError
 from scripts.report import build_page, page_facts, page_tables
 from scripts.report.csv_tables import read_csv, write_csv
@@ -55,8 +58,15 @@ def outline(page) -> Outline:
 
 def test_the_page_asks_for_nothing_outside(page, outline):
     assert all(address.startswith(("#", "data:")) for address in outline.addresses)
-    assert not re.search(r"url\((?!#)|@import|<script|<link|<iframe", page)
+    assert not re.search(r"url\((?!#)|@import|<script[^>]* src|<link|<iframe|fetch\(|XMLHttpRequest", page)
     assert "default-src 'none'" in page
+
+
+def test_only_the_pair_browsers_own_script_may_run(page):
+    allowed = re.search(r"script-src 'sha256-([^']+)'", page).group(1)
+    script = page.rpartition("<script>")[2].partition("</script>")[0]
+    assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() == allowed
+    assert "unsafe-inline" not in page.partition("script-src")[2].partition('"')[0]
 
 
 def test_elements_close_and_ids_are_unique(outline):
@@ -84,30 +94,27 @@ def test_what_does_not_appear_is_said(outline):
     assert "The length penalty makes answers shorter" in words
 
 
-def test_text_of_the_data_is_escaped(page):
-    assert "what is &lt;b&gt;thing" in page
-    assert "<b>thing" not in page
+def test_text_of_the_data_is_escaped(study, tmp_path):
+    cases = tables.read_table(study.folder / "evaluation/case_studies.parquet", tables.CASE_STUDIES).to_pylist()
+    cases[0]["online_response"] = "<b>fox</b> & <script>alert(1)</script>"
+    tables.write_table(cases, tmp_path / "cases.parquet", tables.CASE_STUDIES)
+    args = page_args(study, case_studies=tmp_path / "cases.parquet", output=tmp_path / "index.html")
+    build_page.main(args)
+    text = args.output.read_text()
+    assert "&lt;b&gt;fox&lt;/b&gt; &amp; &lt;script&gt;alert(1)" in text
+    assert "<b>fox" not in text
 
 
 def test_a_study_without_evaluation_has_a_smaller_page(study, tmp_path):
-    evaluation = (
-        "table1 table1_differences figure3 figure3_table table2 table4 table2_differences figure8 drift monitors"
-    )
+    evaluation = "table1 table1_differences figure3 figure3_table table2 table4 table2_differences figure8"
+    evaluation += " drift monitors case_studies"
     nothing = dict.fromkeys(evaluation.split())
     args = page_args(study, **nothing, pairs=(), output=tmp_path / "index.html")
     facts = build_page.main(args)
     outline = Outline(args.output.read_text())
     assert facts["findings"] == 0
     assert {"exhibit-held-out", "exhibit-table5", "exhibit-figure6-7"} <= set(outline.ids)
-    assert not {"findings", "policies", "exhibit-table1", "pairs-learnt"} & set(outline.ids)
-
-
-def test_the_sample_is_drawn_by_the_seed(study):
-    paths = page_args(study).pairs
-    first, again = build_page.sample_pairs(paths, 1), build_page.sample_pairs(paths, 1)
-    assert first == again
-    assert (first["run"], first["iteration"], len(first["pairs"])) == ("iterative", "iter2", build_page.SAMPLE)
-    assert first["pairs"] != build_page.sample_pairs(paths, 2)["pairs"]
+    assert not {"findings", "policies", "exhibit-table1", "pairs-learnt", "cases"} & set(outline.ids)
 
 
 def test_time_by_step_counts_each_job_once(study, tmp_path):
