@@ -54,7 +54,8 @@ wildcard_constraints:
     judge="|".join(LOCAL_JUDGES) or "none",
     pairs="reward_bench|held_out",
     run="|".join(STUDY.runs) or "none",
-    policy="|".join([*POLICIES, *(f"{run}-iter[0-9]+-epoch1" for run in BY_EPOCH)]) or "none",
+    policy="|".join([*POLICIES, *(f"{run}-best" for run in ONLINE), *(f"{run}-iter[0-9]+-epoch1" for run in BY_EPOCH)])
+    or "none",
     sampler="[a-z0-9_]+",
     prompts=r"iter\d+|held_out|length_bias",
     t=r"\d+",
@@ -112,7 +113,13 @@ def benchmarks():
     """Every evaluation set of the study by its name; raw files lie in data/raw/benchmarks/{name}.parquet."""
     if not STUDY.evaluation:
         return {}
-    return {"reward_bench": STUDY.evaluation.reward_bench}
+    rows = {name: task.data for name, task in academic_tasks().items()}
+    examples = {f"{name}_examples": task.examples for name, task in academic_tasks().items() if task.examples}
+    return {"reward_bench": STUDY.evaluation.reward_bench, **rows, **examples}
+
+
+def academic_tasks():
+    return STUDY.evaluation.academic.tasks if STUDY.evaluation and STUDY.evaluation.academic else {}
 
 
 def origin(collection, source):
@@ -211,6 +218,8 @@ def named_policy(policy):
 def policy_folder(study, policy):
     if policy == "sft":  # pi_0
         return f"results/{study}/models/sft"
+    if policy.endswith("-best"):  # the iteration that validation prompts chose
+        return f"results/{study}/runs/{policy.removesuffix('-best')}/best"
     run, t, folder = named_policy(policy)
     return f"results/{study}/runs/{run}/iter{t}/{folder}"
 
@@ -252,6 +261,30 @@ def initial_policy(w):
 def reference_policy(w):
     policy = "sft" if STUDY.runs[w.run].reference == "sft" else last_policy(w.run, int(w.t))
     return policy_folder(w.study, policy)
+
+
+def academic_policies():
+    """Who sits the academic benchmarks: SFT, offline policies, the best iteration of each run, or all iterations too."""
+    if not academic_tasks():
+        return []
+    every = STUDY.evaluation.academic.every_iteration
+    fixed = [policy for policy in POLICIES if every or policy.split("-")[0] not in ONLINE]
+    return fixed + [f"{run}-best" for run in ONLINE]
+
+
+def academic_flags():
+    """The academic tasks as parallel lists, a value a task."""
+    tasks = academic_tasks().values()
+    return flags(
+        {
+            "tasks": list(academic_tasks()),
+            "shots": [task.shots for task in tasks],
+            "metrics": [task.metric for task in tasks],
+            "chat_templates": [task.chat_template for task in tasks],
+            "prompts": [task.prompt for task in tasks],
+            "max_new_tokens": [task.max_new_tokens for task in tasks],
+        }
+    )
 
 
 def shards(template):

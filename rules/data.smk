@@ -17,6 +17,15 @@ WORLD_FILES = [
     "documents.jsonl.gz",
     "prompts.jsonl.gz",
     "reward_bench.parquet",
+    "gsm8k.jsonl.gz",
+    "gsm8k_examples.jsonl.gz",
+    "mmlu.jsonl.gz",
+    "mmlu_examples.jsonl.gz",
+    "truthfulqa.jsonl.gz",
+    "arc.jsonl.gz",
+    "arc_examples.jsonl.gz",
+    "humaneval.jsonl.gz",
+    "mbpp.jsonl.gz",
     "defects.json",
 ]
 

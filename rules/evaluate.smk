@@ -90,3 +90,36 @@ rule select_best:
     shell:
         "python -m scripts.evaluate.select_best --measures {input.measures} --policies {input.policies}"
         " --judge {params.judge} --output {output.best} > {log} 2>&1"
+
+
+rule evaluate_academic:  # six benchmarks by lm-evaluation-harness, in one process a policy (Table 3)
+    input:
+        policy=lambda w: policy_folder(w.study, w.policy),
+        rows=expand("results/{{study}}/data/raw/benchmarks/{task}.parquet", task=academic_tasks()),
+        examples=expand(
+            "results/{{study}}/data/raw/benchmarks/{task}_examples.parquet",
+            task=[name for name, task in academic_tasks().items() if task.shots],
+        ),
+    output:
+        scores="results/{study}/evaluation/academic/{policy}/scores.parquet",
+        samples="results/{study}/evaluation/academic/{policy}/samples.parquet",
+    log:
+        "results/{study}/logs/evaluate_academic/{policy}.log",
+    benchmark:
+        "results/{study}/benchmarks/evaluate_academic/{policy}.tsv"
+    threads: resource("evaluate_academic", "threads")
+    resources:
+        gpu=resource("evaluate_academic", "gpus"),
+        mem_mb=memory_mb("evaluate_academic"),
+        runtime=resource("evaluate_academic", "hours") * 60,
+    params:
+        tasks=lambda w: academic_flags(),
+        academic=lambda w: flags(
+            {k: getattr(STUDY.evaluation.academic, k) for k in ("engine", "execute_generated_code")}
+        ),
+        dtype=STUDY.generation.dtype,
+        code=code_digest("scripts.evaluate.evaluate_academic", "academic/humaneval.yaml", "academic/mbpp.yaml"),
+    shell:
+        "python -m scripts.evaluate.evaluate_academic --policy {input.policy} --rows {input.rows}"
+        " --examples {input.examples} {params.tasks} {params.academic} --dtype {params.dtype}"
+        " --scores {output.scores} --samples {output.samples} > {log} 2>&1"

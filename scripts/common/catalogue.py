@@ -47,7 +47,21 @@ def complete(values: dict[str, Any]) -> dict[str, Any]:
     for (section, key), collection in SINGLE.items():
         if isinstance(own := _at(values, section, key), dict):
             values[section] = {**values[section], key: _entry(collection, key, f"{section}.{key}", own)}
+    if isinstance(_at(values, "evaluation", "academic", "tasks"), dict):
+        values["evaluation"] = _with_academic_rows(values["evaluation"])
     return values
+
+
+def _with_academic_rows(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """The rows of an academic task are the entry of its name, its few-shot rows that of `{name}_examples`."""
+    tasks = {}
+    for name, task in evaluation["academic"]["tasks"].items():
+        tasks[name] = dict(task) if isinstance(task, dict) else task
+        for key, entry in (("data", name), ("examples", f"{name}_examples")):
+            if isinstance(task, dict) and key in task:
+                where = f"evaluation.academic.tasks.{name}.{key}"
+                tasks[name][key] = _entry("benchmarks", entry, where, task[key])
+    return {**evaluation, "academic": {**evaluation["academic"], "tasks": tasks}}
 
 
 def pinned(revision: str | None) -> bool:
@@ -55,9 +69,10 @@ def pinned(revision: str | None) -> bool:
     return bool(revision and COMMIT.fullmatch(revision))
 
 
-def _at(values: dict[str, Any], section: str, key: str) -> Any:
-    inner = values.get(section)
-    return inner.get(key) if isinstance(inner, dict) else None
+def _at(values: Any, *keys: str) -> Any:
+    for key in keys:
+        values = values.get(key) if isinstance(values, dict) else None
+    return values
 
 
 def _entry(collection: str, name: str, where: str, own: Any) -> Any:

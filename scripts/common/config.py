@@ -331,6 +331,35 @@ class PromptedJudge(Section):
         return self
 
 
+class AcademicTask(Section):
+    """One academic benchmark, run by lm-evaluation-harness: a column of Table 3, a row of Table 6."""
+
+    data: Origin = Field(description="The rows to score, as published.")
+    examples: Origin | None = Field(None, description="The rows that few-shot examples are drawn from.")
+    shots: int = Field(ge=0, description="Few-shot examples in a prompt.")
+    metric: str = Field(description="As the harness names it; after a comma the filter, where the task has several.")
+    chat_template: bool = Field(False, description="Prompts go through the chat template, examples as turns.")
+    prompt: str = Field("default", description="Jinja template of the question over a row; default: the definition's.")
+    max_new_tokens: int = Field(0, ge=0, description="Longest generated answer; 0: as the definition says.")
+
+    @model_validator(mode="after")
+    def _has_examples(self) -> Self:
+        if self.shots and self.examples is None:
+            raise ValueError(f"{self.shots} shots need 'examples', the rows that they are drawn from")
+        return self
+
+
+class Academic(Section):
+    """The academic benchmarks (Section 4.2, Table 3): SFT, offline policies, and the best policy of each online run."""
+
+    tasks: dict[Literal["gsm8k", "mmlu", "humaneval", "truthfulqa", "arc", "mbpp"], AcademicTask] = Field(min_length=1)
+    engine: Literal["auto", "vllm", "transformers"] = Field("auto", description="auto: vLLM with a GPU, if it imports.")
+    every_iteration: bool = Field(False, description="Also evaluate every iteration of the online runs.")
+    execute_generated_code: bool = Field(
+        False, description="Run the programs that policies write (HumanEval, MBPP), in a sandbox; else: not run."
+    )
+
+
 class Evaluation(Section):
     reward: Name = Field(description="The reward model whose reward is reported and, without a gold reward, judges.")
     judge: Literal["gold", "reward"] = Field("reward", description="Whose scores decide wins; gold: the demo's world.")
@@ -338,6 +367,7 @@ class Evaluation(Section):
     reward_bench: Origin
     length_bias_prompts: Positive = Field(2_000, description="Prompts of Figure 3 (the paper: 2K).")
     length_bias_responses: int = Field(16, gt=1, description="Responses per prompt (caption: 16; text: 8).")
+    academic: Academic | None = Field(None, description="Academic benchmarks; absent: none.")
 
 
 class Resources(Section):
@@ -360,6 +390,7 @@ class World(Section):
     prompts: Positive
     pairs: dict[Name, Positive] = Field(description="Pairs that each preference source shall hold.")
     reward_bench: Positive = Field(description="Pairs of each of the four RewardBench categories.")
+    academic: Positive = Field(60, description="Rows of each academic benchmark; of those in code some third.")
     length_bias: dict[Literal["fact", "list", "math", "safe"], float] = Field(
         description="What 100 characters are worth to an annotator, in units of gold reward."
     )
@@ -495,6 +526,10 @@ def unpinned(study: Study) -> list[str]:
     """The data sets and models of a study that the hub may change before they are retrieved, a line each."""
     origins = {f"{section}.{key}.{n}": o for section, key in MANY.values() for n, o in _of(study, section, key).items()}
     origins |= {f"{section}.{key}": _of(study, section, key) for section, key in SINGLE}
+    if study.evaluation and study.evaluation.academic:
+        for name, task in study.evaluation.academic.tasks.items():
+            where = f"evaluation.academic.tasks.{name}"
+            origins |= {f"{where}.data": task.data, f"{where}.examples": task.examples}
     return [
         f"{where} ({origin.hub} at {origin.revision or 'main'})"
         for where, origin in origins.items()

@@ -260,6 +260,36 @@ CASE_STUDIES = _contract(
         ("difference", pa.float64()),  # online - offline; never 0
     ],
 )
+ACADEMIC_SCORES = _contract(
+    "academic scores",
+    [
+        ("task", pa.string()),
+        ("metric", pa.string()),  # as the harness names it, the filter after a comma
+        ("value", pa.float64()),  # a share of 1; null: not run
+        ("stderr", pa.float64()),  # null: as above, or a single row (of MMLU: in one of the subjects)
+        ("n", pa.int32()),
+        ("shots", pa.int32()),
+        ("chat_template", pa.bool_()),
+        ("prompt", pa.string()),  # `default`: the definition's own
+        ("truncated", pa.int32()),  # prompts that lost their beginning, for the model takes no more tokens
+        ("not_run", pa.string()),  # why; null: it was run
+    ],
+    ["value", "stderr", "not_run"],
+)
+ACADEMIC_SAMPLES = _contract(
+    "academic samples",
+    [
+        ("task", pa.string()),
+        ("subset", pa.string()),  # the harness's task; of MMLU one a subject
+        ("row", pa.int32()),  # within the subset
+        ("prompt", pa.string()),  # the whole text that the model read
+        ("target", pa.string()),
+        ("response", pa.string()),  # generated, or the option found most likely
+        ("score", pa.float64()),
+        ("outcome", pa.string()),  # what became of a program; null: the answer is none
+    ],
+    ["outcome"],
+)
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------

@@ -164,8 +164,7 @@ def isolation() -> str:
             "programs that a model wrote can't be walled in on this machine, so none is run. Tried: "
             + "; ".join(reasons)
             + ". Install bubblewrap (Debian: apt-get install bubblewrap), or allow user namespaces (sysctl "
-            "user.max_user_namespaces above 0), or run where one of these works, or set "
-            "evaluation.academic.execute_generated_code: false."
+            "user.max_user_namespaces above 0), or go where one of these works; then --forcerun evaluate_academic."
         )
     return name
 

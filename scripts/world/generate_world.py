@@ -27,7 +27,7 @@ from scripts.common.config import World
 from scripts.common.errors import StudyError
 from scripts.common.files import publish
 from scripts.common.seeds import seed_from
-from scripts.world import corpora, rated_sources, reddit_sources, sources
+from scripts.world import academic, corpora, rated_sources, reddit_sources, sources
 from scripts.world.annotators import Annotator
 from scripts.world.defects import KEPT
 from scripts.world.items import Desk
@@ -59,6 +59,10 @@ def main(args: Args) -> dict[str, Any]:
         "instructions.jsonl.gz": corpora.instructions(
             args.world.instructions, pool, _stream(args.seed, "instructions")
         ),
+        **{
+            f"{name}.jsonl.gz": questions
+            for name, questions in academic.benchmarks(args.world.academic, _stream(args.seed, "academic")).items()
+        },
         "documents.jsonl.gz": corpora.documents(
             args.world.pretraining_documents, _stream(args.seed, "documents"), without=evaluated
         ),

@@ -147,7 +147,7 @@ def test_many_at_once():
 
 def test_without_walls_nothing_runs(monkeypatch):
     monkeypatch.setattr(sandbox, "_tried", lambda: (None, ["bubblewrap (bwrap is not installed)"]))
-    with pytest.raises(StudyError, match=r"bwrap is not installed.*Install bubblewrap.*execute_generated_code: false"):
+    with pytest.raises(StudyError, match=r"bwrap is not installed.*Install bubblewrap.*--forcerun"):
         sandbox.run(GOOD)
 
 
