@@ -105,9 +105,10 @@ def test_every_entry_of_the_catalogue_is_a_valid_source():
 def test_what_is_not_pinned_is_named():
     paper = read("paper.yaml")
     named = config.unpinned(config.load(paper))
-    assert len(named) == 12 + 9 + 6 + 2
+    assert len(named) == 12 + 9 + 6 + 2 + 9
     assert "data.preferences.shp (stanfordnlp/SHP at main)" in named
     assert "models.base (meta-llama/Meta-Llama-3-8B at main)" in named
+    assert "evaluation.academic.tasks.arc.examples (allenai/ai2_arc at main)" in named
     paper["data"]["preferences"]["shp"] = {"revision": "0" * 39 + "a"}
     assert len(config.unpinned(config.load(paper))) == len(named) - 1
     assert config.unpinned(config.load(read("demo.yaml"))) == []
@@ -118,6 +119,9 @@ REFUSALS = [
     ("data.preferences.shap", {}, "has no entry 'shap' in preferences; it has hh_rlhf, shp,"),
     ("data.preferences.shp", None, "data.preferences.shp: is empty. Write {} for the catalogue's entry"),
     ("data.prompts.world", {"locall": "x"}, "data.prompts.world.locall: unknown key; allowed here: cap, catalogue"),
+    ("evaluation.academic.tasks.arc.shots", "4", "evaluation.academic.tasks.arc.shots: Input should be a valid integer"),
+    ("evaluation.academic.tasks.arc.examples", None, "evaluation.academic.tasks.arc.examples: is empty. Write {} for"),
+    ("evaluation.academic.tasks.mbpp.shots", 3, "evaluation.academic.tasks.mbpp: 3 shots need 'examples', the rows that"),
     ("sft.lerning_rate", 1.0, "sft.lerning_rate: unknown key; allowed here: adam_beta2"),
     ("runs.iterative.lambda", 1.0, "runs.iterative.lambda: unknown key"),
     ("sft.global_batch", "32", "sft.global_batch: Input should be a valid integer; got '32'"),
