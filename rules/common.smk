@@ -33,6 +33,9 @@ onstart:
 
 
 DATA = STUDY.data
+PREFERENCE_TABLES = ["table5_preference_data", "filter_report", "filter_totals", "length_statistics", "length_gaps"]
+PREFERENCE_TABLES += ["length_cuts", "length_histograms", "margin_histograms"]
+PREFERENCE_FIGURES = ["preference_lengths", "preference_margins", "filtered_pairs"]
 OFFLINE = [name for name, run in STUDY.runs.items() if not run.online]
 ONLINE = [name for name, run in STUDY.runs.items() if run.online]
 TRAINED = [f"{name}-iter{t}" for name, run in STUDY.runs.items() for t in range(1, run.iterations + 1)]
@@ -360,10 +363,16 @@ def limit_flags():
     return flags({"runs": list(STUDY.runs), "limits": limits})
 
 
+def named_files(files):
+    """Named inputs or outputs of a rule as command-line flags of the same names."""
+    return " ".join(f"--{name.replace('_', '-')} {paths}" for name, paths in files.items())
+
+
 def page_inputs():
     """What the page shows, by the names of build_page's arguments; a study without policies has a shorter page."""
     tables, figures = "results/{study}/tables", "results/{study}/figures"
-    shown = {"table5": f"{tables}/table5_preference_data.csv", "filter_report": f"{tables}/filter_report.csv"}
+    shown = {name: f"{tables}/{name}.csv" for name in PREFERENCE_TABLES if not name.endswith("histograms")}
+    shown |= {name: f"{figures}/{name}.svg" for name in PREFERENCE_FIGURES}
     if STUDY.reward_models:
         shown |= {
             "held_out": f"{tables}/reward_models_held_out.csv",
@@ -417,6 +426,7 @@ def catalog_tables():
         rollouts += [(policy, "evaluation", "held_out", STUDY.evaluation.reward) for policy in POLICIES]
     for *rollout, reward in rollouts:
         found += responses("{study}", *rollout) + rewards("{study}", *rollout, reward)
+    found += [f"{root}/tables/{name}.csv" for name in PREFERENCE_TABLES]
     found += [path for path in page_inputs().values() if str(path).endswith(".csv")]
     return list(dict.fromkeys(found))
 
@@ -426,7 +436,8 @@ def catalog_tables():
 
 def data_targets():
     root = f"results/{STUDY.study}"
-    tables = [f"{root}/tables/table5_preference_data.csv", f"{root}/tables/filter_report.csv"]
+    tables = [f"{root}/tables/{name}.csv" for name in PREFERENCE_TABLES]
+    tables += [f"{root}/figures/{name}.svg" for name in PREFERENCE_FIGURES]
     mixes = [f"{root}/data/mixes/{mix}.parquet" for mix in DATA.mixes]
     instructions = [f"{root}/data/instructions.parquet"] if DATA.instructions else []
     prompts = [f"{root}/data/prompts/held_out.parquet"] if DATA.prompts else []
@@ -435,8 +446,8 @@ def data_targets():
 
 def report_targets():
     """Every table and figure by name, and the page, as far as the study's configuration goes."""
-    tables = ["table5_preference_data.csv", "filter_report.csv"]
-    figures = []
+    tables = [f"{name}.csv" for name in PREFERENCE_TABLES]
+    figures = [f"{name}.svg" for name in PREFERENCE_FIGURES]
     if STUDY.reward_models:
         tables += ["reward_models_held_out.csv"]
         figures += ["figure6_7_training.svg"]

@@ -175,25 +175,31 @@ rule format_comparisons:  # both responses in one text, label A or B: what a pai
         " --max-tokens {params.max_tokens} --seed {params.seed} --output {output.comparisons} > {log} 2>&1"
 
 
-rule summarise_preferences:  # Table 5, and what the filter dropped
+rule summarise_preferences:  # Table 5; what the filter dropped; lengths, gaps, margins
     input:
         preferences=expand("results/{{study}}/data/preferences/{source}.parquet", source=DATA.preferences),
         dropped=expand("results/{{study}}/data/dropped/{source}.parquet", source=DATA.preferences),
+        tokens=expand("results/{{study}}/data/tokens/{source}.parquet", source=DATA.preferences),
     output:
-        table="results/{study}/tables/table5_preference_data.csv",
-        filters="results/{study}/tables/filter_report.csv",
+        **{name: f"results/{{study}}/tables/{name}.csv" for name in PREFERENCE_TABLES},
     log:
         "results/{study}/logs/summarise_preferences.log",
     benchmark:
         "results/{study}/benchmarks/summarise_preferences.tsv"
+    resources:
+        mem_mb=memory_mb("summarise_preferences"),
+        runtime=resource("summarise_preferences", "hours") * 60,
     params:
         completions=[source.completion for source in DATA.preferences.values()],
         annotators=[source.annotator for source in DATA.preferences.values()],
+        table5=[source.table5 or "none" for source in DATA.preferences.values()],
+        max_tokens=DATA.max_tokens,
+        tables=lambda w, output: named_files(output),
         code=code_digest("scripts.data.summarise_preferences"),
     shell:
         "python -m scripts.data.summarise_preferences --preferences {input.preferences} --dropped {input.dropped}"
-        " --completions {params.completions} --annotators {params.annotators:q}"
-        " --table {output.table} --filter-report {output.filters} > {log} 2>&1"
+        " --tokens {input.tokens} --completions {params.completions} --annotators {params.annotators:q}"
+        " --table5-rows {params.table5:q} --max-tokens {params.max_tokens} {params.tables} > {log} 2>&1"
 
 
 rule standardise_instructions:

@@ -120,6 +120,27 @@ rule plot_drift:  # the monitors of all iterations
         " {params.limits} --table {output.table} --figure {output.figure} > {log} 2>&1"
 
 
+rule plot_preferences:  # lengths, margins, and what the filter dropped, by source
+    input:
+        filter_report="results/{study}/tables/filter_report.csv",
+        filter_totals="results/{study}/tables/filter_totals.csv",
+        length_gaps="results/{study}/tables/length_gaps.csv",
+        length_histograms="results/{study}/tables/length_histograms.csv",
+        margin_histograms="results/{study}/tables/margin_histograms.csv",
+    output:
+        **{name: f"results/{{study}}/figures/{name}.svg" for name in PREFERENCE_FIGURES},
+    log:
+        "results/{study}/logs/plot_preferences.log",
+    benchmark:
+        "results/{study}/benchmarks/plot_preferences.tsv"
+    params:
+        files=lambda w, input, output: f"{named_files(input)} {named_files(output)}",
+        max_tokens=DATA.max_tokens,
+        code=code_digest("scripts.report.plot_preferences"),
+    shell:
+        "python -m scripts.report.plot_preferences {params.files} --max-tokens {params.max_tokens} > {log} 2>&1"
+
+
 rule plot_training:  # Figures 6 and 7
     input:
         models=expand("results/{{study}}/models/reward/{reward}", reward=STUDY.reward_models),
@@ -167,7 +188,7 @@ rule build_page:
     benchmark:
         "results/{study}/benchmarks/build_page.tsv"
     params:
-        files=lambda w, input: " ".join(f"--{name.replace('_', '-')} {files}" for name, files in input.items()),
+        files=lambda w, input: named_files(input),
         seed=STUDY.seed,
         judge=STUDY.evaluation.judge if STUDY.evaluation else "reward",
         code=code_digest("scripts.report.build_page"),

@@ -4,7 +4,8 @@ From the study's tables and figures, tables of online pairs, and the manifests o
 that a study does not have are left out, with all they would have said.
 
     python -m scripts.report.build_page --study demo --seed 1 --judge gold --folder results/demo
-        --table5 results/demo/tables/table5_preference_data.csv --filter-report results/demo/tables/filter_report.csv
+        --table5-preference-data results/demo/tables/table5_preference_data.csv --filter-report ... --filter-totals ...
+        --length-statistics ... --length-gaps ... --length-cuts ... --preference-lengths ...preference_lengths.svg ...
         --table1 ...table1_reward_models.csv --table1-differences ... --held-out ... --figure3 ... --figure3-table ...
         --figure6-7 ... --table2 ... --table4 ... --table2-differences ... --figure8 ... --drift ... --monitors ...
         --pairs results/demo/runs/iterative/iter1/pairs.parquet ... --case-studies ...
@@ -39,10 +40,16 @@ class Args:
     """The study's name."""
     folder: Path
     """The study's folder; the manifests under it say what was run, how long it took, and with what."""
-    table5: Input
-    """table5_preference_data.csv"""
+    table5_preference_data: Input
     filter_report: Input
-    """filter_report.csv"""
+    filter_totals: Input
+    length_statistics: Input
+    length_gaps: Input
+    length_cuts: Input
+    preference_lengths: Input
+    preference_margins: Input
+    filtered_pairs: Input
+    """Tables and figures of the preference data, named after their files."""
     output: Output
     """The page."""
     seed: int = 1
@@ -114,8 +121,12 @@ def main(args: Args) -> dict:
         figure8=args.figure8 and inline_svg(args.figure8),
         drift=args.drift and inline_svg(args.drift),
         monitors=args.monitors and page_tables.monitors(args.monitors),
-        table5=page_tables.table5(args.table5, args.paper),
-        filter_report=page_tables.filter_report(args.filter_report),
+        table5=page_tables.table5(args.table5_preference_data),
+        filter_report=page_tables.filter_report(args.filter_report, args.filter_totals),
+        filtered_pairs=inline_svg(args.filtered_pairs),
+        lengths=page_tables.lengths(args.length_statistics, args.length_gaps, args.length_cuts),
+        preference_lengths=inline_svg(args.preference_lengths),
+        preference_margins=inline_svg(args.preference_margins),
         pair_table=args.pairs and page_tables.pairs(page_facts.pair_counts(args.pairs)),
         browser=pair_browser(args.pairs, args.seed),
         cases=args.case_studies and tables.read_table(args.case_studies, tables.CASE_STUDIES).to_pylist(),

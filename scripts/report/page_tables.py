@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,19 @@ import numpy as np
 
 from scripts.report.csv_tables import read_csv
 from scripts.report.page_facts import PAIR_COUNTS, duration
-from scripts.report.paper import paper_value, read_paper
+from scripts.report.paper import paper_value
 from scripts.report.plot_drift import COLUMNS as MONITORS
 from scripts.report.tabulate_held_out import COLUMNS as HELD_OUT
 from scripts.report.tabulate_policies import TABLE2, TABLE4
 from scripts.report.tabulate_reward_models import COLUMNS as TABLE1
 
 TABLE5 = ["source", "prompts", "prompt_tokens", "chosen_tokens", "rejected_tokens", "completion", "annotator", "pairs"]
+TABLE5 += ["paper", *(f"paper_{name}" for name in TABLE5 if name not in ("source", "completion", "annotator"))]
 FILTERS = ["source", "reason", "pairs", "percent"]
+FILTER_TOTALS = ["source", "read", "dropped", "percent_dropped", "paper_percent"]
+LENGTHS = ["source", "part", "p50", "p90", "p99", "longest"]
+LENGTH_GAPS = ["source", "percent_chosen_longer", "mean_gap"]
+LENGTH_CUTS = ["source", "max_tokens", "percent_pairs"]
 MEASURES = {
     "gold": ("gold reward", "{:.2f}", 1),
     "reward": ("reward", "{:.2f}", 1),
@@ -185,19 +190,85 @@ def table4(path: Path, paper: Path) -> str:
     return table(lines, "table4", ["reward model"], muted)
 
 
-def table5(path: Path, paper: Path) -> str:
-    """Sources down; beneath each the paper's row of the data set of that name."""
+def table5(path: Path) -> str:
+    """Sources down; beneath each the paper's row of the same data set, with the study's difference to it in percent."""
     lines: list[dict[str, str]] = []
     muted: list[int] = []
     for row in read_csv(path, TABLE5).to_dicts():
-        words = {"completion": text(row["completion"]), "annotator": text(row["annotator"])}
-        counts = [row["prompts"], row["prompt_tokens"], row["chosen_tokens"], row["rejected_tokens"], row["pairs"]]
-        lines.append(source_line(f"<b>{text(row['source'])}</b>", words, counts))
-        if name := paper_source(row["source"], paper):
-            printed = [paper_value("table5", name, column, paper) for column in TABLE5_PRINTED]
+        lines.append(source_line(f"<b>{text(row['source'])}</b>", row, lambda name, row=row: row[name]))
+        if row["paper_pairs"] is not None:
             muted.append(len(lines))
-            lines.append(source_line(f"paper: {name}", {"completion": "", "annotator": ""}, printed))
+            lines.append(
+                source_line(f"paper: {text(row['paper'])}", {}, lambda name, row=row: row[f"paper_{name}"], row)
+            )
     return table(lines, "table5", ["completion", "annotator"], muted)
+
+
+def paper_run(reward_model: str, length_penalty: float) -> str | None:
+    """The row of the paper's Table 4 with the same mix and a length penalty or none; UltraRM-13B stands for mix1."""
+    rows = {("mix2", False): "Ours", ("mix2", True): "Ours-concise", ("mix1", False): "UltraRM-13B"}
+    return rows.get((reward_model, length_penalty > 0))
+
+
+def source_line(
+    name: str, words: Mapping[str, Any], value: Callable[[str], float], differences: Mapping[str, float] | None = None
+) -> dict[str, str]:
+    """A line of Table 5: numbers by the name of their column, each with its difference in percent if there is one."""
+
+    def cell(column: str, form: str = "{:,.0f}") -> str:
+        printed = number(value(column), form)
+        if differences is None or differences[f"{column}_difference"] is None:
+            return printed
+        return f'{printed}<span class="ci">{number(differences[f"{column}_difference"], "{:+.1f}%")}</span>'
+
+    return (
+        {"source": name, "prompts": cell("prompts"), "prompt tokens": cell("prompt_tokens", "{:,.1f}")}
+        | {"chosen tokens": cell("chosen_tokens", "{:,.1f}"), "rejected tokens": cell("rejected_tokens", "{:,.1f}")}
+        | {key: text(words[key]) if words.get(key) else "" for key in ("completion", "annotator")}
+        | {"pairs": cell("pairs")}
+    )
+
+
+def filter_report(path: Path, totals: Path) -> str:
+    """Sources down, reasons across: pairs, and their share of what was read; then all of it, and the paper's share."""
+    rows = read_csv(path, FILTERS).to_dicts()
+    reasons = sorted({row["reason"] for row in rows}, key=lambda reason: (reason != "kept", reason))
+    lines = []
+    for total in read_csv(totals, FILTER_TOTALS).to_dicts():
+        source = total["source"]
+        found = {row["reason"]: row for row in rows if row["source"] == source}
+        printed = "" if total["paper_percent"] is None else f"; the paper: about {total['paper_percent']:.0f}%"
+        line = {"source": f"<b>{text(source)}</b>", "read": number(total["read"])}
+        line["dropped"] = f'{total["dropped"]:,}<span class="ci">{total["percent_dropped"]:.1f}%{printed}</span>'
+        for reason in reasons:
+            pairs = found[reason]["pairs"] if reason in found else None
+            if source == "total":
+                pairs = sum(row["pairs"] for row in rows if row["reason"] == reason)
+            share = "" if pairs is None else f'<span class="ci">{100 * pairs / total["read"]:.1f}%</span>'
+            line[text(reason.replace("_", " "))] = number(pairs) + share
+        lines.append(line)
+    return table(lines, "filter-report")
+
+
+def lengths(statistics: Path, gaps: Path, cuts: Path) -> str:
+    """Sources down: percentiles of prompt, responses and whole sequence, the gap of the responses, what limits cut."""
+    found = {(row["source"], row["part"]): row for row in read_csv(statistics, LENGTHS).to_dicts()}
+    limits = read_csv(cuts, LENGTH_CUTS).to_dicts()
+    lines = []
+    for gap in read_csv(gaps, LENGTH_GAPS).to_dicts():
+        source = gap["source"]
+        line = {"source": f"<b>{text(source)}</b>"}
+        for part in ("prompt", "chosen", "rejected", "sequence"):
+            row = found.get((source, part))
+            cell = NONE if row is None else f"{row['p50']:,} · {row['p90']:,} · {row['p99']:,} · {row['longest']:,}"
+            line[f"{part}: p50 · p90 · p99 · max"] = cell
+        line["chosen longer"] = number(gap["percent_chosen_longer"], "{:.1f}%")
+        line["mean gap"] = number(gap["mean_gap"], "{:+.1f}")
+        for cut in limits:
+            if cut["source"] == source:
+                line[f"over {cut['max_tokens']:,}"] = number(cut["percent_pairs"], "{:.1f}%")
+        lines.append(line)
+    return table(lines, "lengths")
 
 
 def monitors(path: Path) -> str:
@@ -211,55 +282,6 @@ def monitors(path: Path) -> str:
             line[label] = interval(found[name], "value", form, scale, "low", "high") if name in found else NONE
         lines.append(line)
     return table(lines, "monitors")
-
-
-def paper_run(reward_model: str, length_penalty: float) -> str | None:
-    """The row of the paper's Table 4 with the same mix and a length penalty or none; UltraRM-13B stands for mix1."""
-    rows = {("mix2", False): "Ours", ("mix2", True): "Ours-concise", ("mix1", False): "UltraRM-13B"}
-    return rows.get((reward_model, length_penalty > 0))
-
-
-TABLE5_PRINTED = ["#Prompts", "Prompt Len.", "Preferred Len.", "Rejected Len.", "#Pairs"]
-
-
-def source_line(name: str, words: dict[str, str], counts: Sequence[float | None]) -> dict[str, str]:
-    """A line of Table 5 from [prompts, tokens of prompt, chosen and rejected, pairs]."""
-    prompts, prompt, chosen, rejected, pairs = counts
-    return (
-        {"source": name, "prompts": number(prompts), "prompt tokens": number(prompt, "{:,.1f}")}
-        | {"chosen tokens": number(chosen, "{:,.1f}"), "rejected tokens": number(rejected, "{:,.1f}")}
-        | words
-        | {"pairs": number(pairs)}
-    )
-
-
-def paper_source(source: str, paper: Path) -> str | None:
-    """The paper's name of a source: `pku_saferlhf` is PKU-SafeRLHF-30K, `distilabel_orca` is OpenOrca."""
-
-    def plain(name: str) -> str:
-        return re.sub(r"[^a-z0-9]", "", name.lower())
-
-    names = dict.fromkeys(row for table_, row, _ in read_paper(paper) if table_ == "table5")
-    if source.startswith("distilabel_"):
-        return next((name for name in names if plain(name).endswith(plain(source.removeprefix("distilabel_")))), None)
-    return next((name for name in names if plain(name).startswith(plain(source))), None)
-
-
-def filter_report(path: Path) -> str:
-    """Sources down, reasons across: pairs, and their share of what was read."""
-    rows = read_csv(path, FILTERS).to_dicts()
-    reasons = sorted({row["reason"] for row in rows}, key=lambda reason: (reason != "kept", reason))
-    lines = []
-    for source in dict.fromkeys(row["source"] for row in rows):
-        found = {row["reason"]: row for row in rows if row["source"] == source}
-        line = {"source": f"<b>{text(source)}</b>"}
-        for reason in reasons:
-            cell = NONE
-            if reason in found:
-                cell = f'{found[reason]["pairs"]:,}<span class="ci">{found[reason]["percent"]:.1f}%</span>'
-            line[text(reason.replace("_", " "))] = cell
-        lines.append(line)
-    return table(lines, "filter-report")
 
 
 def length_bias(path: Path, columns: Sequence[str]) -> str:

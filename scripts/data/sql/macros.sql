@@ -10,6 +10,9 @@ CREATE MACRO pair_identity(source, prompt, chosen, rejected) AS
 CREATE MACRO draw(seed, identity) AS sha256(CAST(seed AS VARCHAR) || ':' || identity);
 CREATE MACRO uniform(seed, identity) AS CAST('0x' || left(draw(seed, identity), 13) AS BIGINT) / pow(2, 52);
 
+-- By how many percent a number lies above another one; null where there is none.
+CREATE MACRO percent_above(measured, printed) AS round(100 * (measured / nullif(printed, 0) - 1), 1);
+
 -- Text.
 CREATE MACRO stripped(content) AS trim(content, e' \t\n\r');
 CREATE MACRO is_blank(content) AS stripped(content) = '';

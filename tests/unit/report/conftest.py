@@ -9,12 +9,14 @@ import pyarrow as pa
 import pytest
 
 from scripts.common import tables
+from scripts.data import summarise_preferences
 from scripts.evaluate import monitor_policy
 from scripts.report import (
     build_page,
     plot_drift,
     plot_iterations,
     plot_length_bias,
+    plot_preferences,
     plot_training,
     select_case_studies,
     tabulate_held_out,
@@ -23,6 +25,11 @@ from scripts.report import (
 )
 
 TEST, VALIDATION = 80, 20
+PREFERENCE_TABLES = [
+    *("table5_preference_data", "filter_report", "filter_totals", "length_statistics", "length_gaps", "length_cuts"),
+    *("length_histograms", "margin_histograms"),
+]
+PREFERENCE_FIGURES = ["preference_lengths", "preference_margins", "filtered_pairs"]
 SHIFTS = {  # policy -> (mean gold above the SFT policy, mean characters, log ratio)
     "sft": (0.0, 80, 0.0),
     "iterative-iter1": (0.4, 84, 0.2),
@@ -157,6 +164,43 @@ def manifest(artifact: Path, module: str, seconds: float, facts: dict) -> None:
     artifact.with_name(artifact.name + ".manifest.json").write_text(json.dumps(content))
 
 
+def write_preferences(folder: Path) -> None:
+    """Kept and dropped pairs of three sources, of which one has scores, and the summary of them."""
+    sources = {"hh_rlhf": (29, "empty_round"), "ultrafeedback": (21, "small_margin"), "nectar": (18, "too_long")}
+    for source, (n, reason) in sources.items():
+        scores = [(4.0, 4.0 - i % 5) for i in range(n + 3)] if source == "ultrafeedback" else [(None, None)] * (n + 3)
+        pairs = [
+            {"pair_id": f"{source}{i}", "source": source, "prompt_id": f"{source}{i // 2}"}
+            | {
+                "prompt": [{"role": "user", "content": "what is a fox ?"}],
+                "chosen": "an animal .",
+                "rejected": "a tool .",
+            }
+            | {"chosen_score": scores[i][0], "rejected_score": scores[i][1]}
+            | {"prompt_tokens": 5, "chosen_tokens": 6 + i % 9, "rejected_tokens": 5 + i % 7}
+            for i in range(n + 3)
+        ]
+        tables.write_table(pairs[:n], folder / f"kept/{source}.parquet", tables.PREFERENCES)
+        dropped = [pair | {"reason": reason} for pair in pairs[n:]]
+        tables.write_table(dropped, folder / f"dropped/{source}.parquet", tables.DROPPED)
+        tables.write_table(
+            [{name: pair[name] for name in tables.TOKEN_COUNTS.columns.names} for pair in pairs],
+            folder / f"tokens/{source}.parquet",
+            tables.TOKEN_COUNTS,
+        )
+    parts = {"preferences": "kept", "dropped": "dropped", "tokens": "tokens"}
+    summarise_preferences.main(
+        summarise_preferences.Args(
+            **{name: tuple(folder / part / f"{source}.parquet" for source in sources) for name, part in parts.items()},
+            completions=("LLM",) * 3,
+            annotators=("Human", "GPT-4", "GPT-4"),
+            table5_rows=("HH-RLHF", "UltraFeedback", "none"),
+            max_tokens=256,
+            **{name: folder / f"tables/{name}.csv" for name in PREFERENCE_TABLES},
+        )
+    )
+
+
 def write_study(folder: Path, seed: int = 0) -> Study:
     """All that the report reads, then all that it makes."""
     study = Study(folder)
@@ -181,16 +225,7 @@ def write_study(folder: Path, seed: int = 0) -> Study:
     for run in ("iterative", "concise"):
         for t in (1, 2):
             write_pairs(folder / f"runs/{run}/iter{t}/pairs.parquet")
-    study.tables.mkdir(parents=True)
-    (study.tables / "table5_preference_data.csv").write_text(
-        "source,prompts,prompt_tokens,chosen_tokens,rejected_tokens,completion,annotator,pairs\n"
-        "hh_rlhf,2900,6.1,14.25,13.5,LLM,Human,2900\nultrafeedback,600,6.0,15.5,12.0,LLM,GPT-4,2100\n"
-        "nectar,900,6.2,15.0,17.5,LLM,GPT-4,1800\n"
-    )
-    (study.tables / "filter_report.csv").write_text(
-        "source,reason,pairs,percent\nhh_rlhf,kept,2900,96.67\nhh_rlhf,empty_round,60,2.0\nhh_rlhf,duplicate,40,1.33\n"
-        "ultrafeedback,kept,2100,87.5\nultrafeedback,small_margin,300,12.5\nnectar,kept,1800,100.0\n"
-    )
+    write_preferences(folder)
     generation = folder / "rollouts/sft/mixed/iter1/responses/0.parquet"
     generation.parent.mkdir(parents=True)
     facts = {"engine": "vllm", "engine_version": "0.32.0", "responses": 4800, "tokens": 91234}
@@ -233,6 +268,14 @@ def report(study: Study) -> None:
         plot_iterations.Args(tables_ / "table2_policies.csv", figures / "figure8_iterations.svg"),
     )
     plot_drift.main(drift_args(study))
+    plot_preferences.main(
+        plot_preferences.Args(
+            **{name: tables_ / f"{name}.csv" for name in (*PREFERENCE_TABLES[1:3], "length_gaps")},
+            **{name: tables_ / f"{name}.csv" for name in ("length_histograms", "margin_histograms")},
+            max_tokens=256,
+            **{name: figures / f"{name}.svg" for name in PREFERENCE_FIGURES},
+        )
+    )
     plot_training.main(
         plot_training.Args(
             models["models"],
@@ -293,8 +336,8 @@ def page_args(study: Study, **changes) -> build_page.Args:
     values = {
         "study": "demo",
         "folder": study.folder,
-        "table5": tables_ / "table5_preference_data.csv",
-        "filter_report": tables_ / "filter_report.csv",
+        **{name: tables_ / f"{name}.csv" for name in PREFERENCE_TABLES if not name.endswith("histograms")},
+        **{name: figures / f"{name}.svg" for name in PREFERENCE_FIGURES},
         "output": study.page,
         "judge": "gold",
         "table1": tables_ / "table1_reward_models.csv",

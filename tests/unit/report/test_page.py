@@ -11,7 +11,6 @@ from scripts.common import tables
 from scripts.common.errors import StudyError
 from scripts.report import build_page, page_facts, page_tables
 from scripts.report.csv_tables import read_csv, write_csv
-from scripts.report.paper import PAPER
 from scripts.report.summarise import summary
 
 from .conftest import page_args
@@ -76,7 +75,8 @@ def test_elements_close_and_ids_are_unique(outline):
 
 
 def test_all_tables_and_figures_are_there(outline):
-    names = "table1 table2 table4 table5 filters held-out figure3 length-bias figure8 monitors drift figure6-7 pairs"
+    names = "table1 table2 table4 table5 filters filtered-pairs lengths preference-lengths preference-margins"
+    names += " held-out figure3 length-bias figure8 monitors drift figure6-7 pairs"
     exhibits = names.split()
     assert {f"exhibit-{name}" for name in exhibits} <= set(outline.ids)
 
@@ -143,20 +143,18 @@ def test_durations(seconds, words):
     assert page_facts.duration(seconds) == words
 
 
-@pytest.mark.parametrize(
-    ("source", "name"),
-    [
-        ("hh_rlhf", "HH-RLHF"),
-        ("pku_saferlhf", "PKU-SafeRLHF-30K"),
-        ("ultrafeedback", "UltraFeedback"),
-        ("code_ultrafeedback", "CodeUltraFeedback"),
-        ("distilabel_orca", "OpenOrca"),
-        ("distilabel_capybara", "Capybara"),
-        ("nectar", None),
-    ],
-)
-def test_sources_of_the_paper(source, name):
-    assert page_tables.paper_source(source, PAPER) == name
+def test_table_5_shows_the_papers_row_and_the_difference(page):
+    assert "paper: HH-RLHF" in page
+    assert '115,396<span class="ci">\N{MINUS SIGN}100.0%</span>' in page
+    assert "nectar" in page
+    assert "paper: Nectar" not in page
+    assert '9<span class="ci">11.7%; the paper: about 10%</span>' in page  # 9 of 77 pairs read
+
+
+def test_lengths_and_their_limits(page):
+    assert "over 256" in page
+    assert "over 32" in page
+    assert "5 · 5 · 5 · 5" in page  # the prompts
 
 
 def test_runs_of_the_paper():

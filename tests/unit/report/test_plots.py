@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 
 from scripts.common.errors import StudyError
-from scripts.report import plot_drift, plot_iterations, plot_length_bias, plot_training
+from scripts.report import plot_drift, plot_iterations, plot_length_bias, plot_preferences, plot_training
 from scripts.report.plot_length_bias import correlations
 from scripts.report.plot_training import read_log, running_mean
 
-from .conftest import write_rollouts
+from .conftest import PREFERENCE_FIGURES, write_rollouts
 
 FIGURES = ("figure3_length_bias.svg", "figure8_iterations.svg", "figure6_7_training.svg", "drift.svg")
+FIGURES += tuple(f"{name}.svg" for name in PREFERENCE_FIGURES)
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -32,6 +33,22 @@ def test_iterations_show_every_measure_and_run(study):
         assert f">{title}<" in words
     for run in ("SFT", "iterative", "concise", "offline"):
         assert f">{run}<" in words
+
+
+def test_preference_figures_have_a_panel_for_each_source(study):
+    words = {name: (study.figures / f"{name}.svg").read_text() for name in PREFERENCE_FIGURES}
+    for source in ("hh_rlhf", "ultrafeedback", "nectar"):
+        assert f">{source}<" in words["preference_lengths"]
+        assert f">{source}<" in words["filtered_pairs"]
+        assert (f">{source}<" in words["preference_margins"]) == (source == "ultrafeedback")  # the one with scores
+    for reason in ("empty round", "small margin", "too long", "the paper: about 10%"):
+        assert f">{reason}<" in words["filtered_pairs"]
+    assert "chosen longer" in words["preference_lengths"]
+
+
+def test_without_scores_the_figure_of_margins_says_so(tmp_path):
+    plot_preferences.plot_margins({}, tmp_path / "margins.svg")
+    assert ">no source has scores<" in (tmp_path / "margins.svg").read_text()
 
 
 def test_drift_shows_runs_measures_and_limits(study, table):
