@@ -52,6 +52,7 @@ wildcard_constraints:
     collection="preferences|instructions|prompts|benchmarks",
     source="[a-z0-9_]+",
     mix="|".join(DATA.mixes) or "none",
+    pretrained="base|instruct",
     reward="|".join(STUDY.reward_models) or "none",
     preference="|".join(STUDY.preference_models) or "none",
     judge="|".join(LOCAL_JUDGES) or "none",
@@ -149,6 +150,11 @@ def origin_flags(where, keys=("hub", "revision", "subset", "files", "split")):
     return flags({key: getattr(where, key) for key in keys})
 
 
+def template_digest(chat_template):
+    """What a chat template says; None where a model has its own."""
+    return chat_template and digest(ROOT / chat_template)
+
+
 def adapter(source):
     """Whose SQL reads a preference source: the one that the catalogue or the study names, or its own."""
     return DATA.preferences[source].adapter or source
@@ -165,6 +171,14 @@ def comparison_tokens(mix):
 
 
 # --- who says which response is better ----------------------------------------------------------------------------------
+
+
+def trained_reward_models():
+    return [name for name, model in STUDY.reward_models.items() if not model.external]
+
+
+def external_reward_models():
+    return [name for name, model in STUDY.reward_models.items() if model.external]
 
 
 def judge_kind(judge):

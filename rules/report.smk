@@ -143,7 +143,7 @@ rule plot_preferences:  # lengths, margins, and what the filter dropped, by sour
 
 rule plot_training:  # Figures 6 and 7
     input:
-        models=expand("results/{{study}}/models/reward/{reward}", reward=STUDY.reward_models),
+        models=expand("results/{{study}}/models/reward/{reward}", reward=trained_reward_models()),
     output:
         figure="results/{study}/figures/figure6_7_training.svg",
     log:
@@ -151,7 +151,7 @@ rule plot_training:  # Figures 6 and 7
     benchmark:
         "results/{study}/benchmarks/plot_training.tsv"
     params:
-        names=list(STUDY.reward_models),
+        names=trained_reward_models(),
         code=code_digest("scripts.report.plot_training"),
     shell:
         "python -m scripts.report.plot_training --models {params.names} --folders {input.models}"

@@ -1,4 +1,8 @@
-# Bradley-Terry reward models and pairwise preference models on the mixes, and how well they judge (Section 2).
+# Bradley-Terry reward models, trained or published, pairwise preference models, and how well they judge (Section 2).
+
+
+localrules:
+    retrieve_reward_model,
 
 
 rule train_reward_model:
@@ -7,6 +11,8 @@ rule train_reward_model:
         base=lambda w: f"results/{w.study}/models/{STUDY.reward_models[w.reward].initialise}",
     output:
         model=directory("results/{study}/models/reward/{reward}"),
+    wildcard_constraints:
+        reward="|".join(trained_reward_models()) or "none",
     log:
         "results/{study}/logs/train_reward_model/{reward}.log",
     benchmark:
@@ -18,13 +24,36 @@ rule train_reward_model:
         runtime=resource("train_reward_model", "hours") * 60,
     params:
         launch=python_module(resource("train_reward_model", "gpus")),
-        centring=lambda w: STUDY.reward_models[w.reward].centring,
+        regularisation=lambda w: flags(
+            {key: getattr(STUDY.reward_models[w.reward], key) for key in ("centring", "margin")}
+        ),
         optimisation=lambda w: flags(STUDY.reward_models[w.reward].optimisation, "optimisation."),
         seed=STUDY.seed,
         code=code_digest("scripts.reward.train_reward_model"),
     shell:
         "{params.launch} scripts.reward.train_reward_model --mix {input.mix} --base {input.base}"
-        " --centring {params.centring} {params.optimisation} --seed {params.seed} --output {output.model} > {log} 2>&1"
+        " {params.regularisation} {params.optimisation} --seed {params.seed} --output {output.model} > {log} 2>&1"
+
+
+rule retrieve_reward_model:
+    input:
+        local=lambda w: local_input(STUDY.reward_models[w.reward].external),
+    output:
+        model=directory("results/{study}/models/reward/{reward}"),
+    wildcard_constraints:
+        reward="|".join(external_reward_models()) or "none",
+    log:
+        "results/{study}/logs/retrieve_reward_model/{reward}.log",
+    benchmark:
+        "results/{study}/benchmarks/retrieve_reward_model/{reward}.tsv"
+    params:
+        origin=lambda w: origin_flags(STUDY.reward_models[w.reward].external, keys=("hub", "revision")),
+        template=lambda w: flags({"chat_template": STUDY.reward_models[w.reward].chat_template}),
+        template_digest=lambda w: template_digest(STUDY.reward_models[w.reward].chat_template),
+        code=code_digest("scripts.reward.retrieve_reward_model"),
+    shell:
+        "python -m scripts.reward.retrieve_reward_model {params.origin} {params.template}"
+        " --output {output.model} > {log} 2>&1"
 
 
 rule train_preference_model:

@@ -45,21 +45,21 @@ rule create_base:  # for trials on real data without a hub: random weights, a to
 
 rule retrieve_model:
     input:
-        local=local_input(STUDY.models.base),
+        local=lambda w: local_input(getattr(STUDY.models, w.pretrained)),
     output:
-        base=directory("results/{study}/models/base"),
+        model=directory("results/{study}/models/{pretrained}"),
     log:
-        "results/{study}/logs/retrieve_model.log",
+        "results/{study}/logs/retrieve_model/{pretrained}.log",
     benchmark:
-        "results/{study}/benchmarks/retrieve_model.tsv"
+        "results/{study}/benchmarks/retrieve_model/{pretrained}.tsv"
     params:
-        origin=origin_flags(STUDY.models.base, keys=("hub", "revision")),
+        origin=lambda w: origin_flags(getattr(STUDY.models, w.pretrained), keys=("hub", "revision")),
         template=STUDY.models.chat_template,
         template_digest=digest(ROOT / STUDY.models.chat_template),
         code=code_digest("scripts.sft.retrieve_model"),
     shell:
         "python -m scripts.sft.retrieve_model {params.origin} --chat-template {ROOT}/{params.template}"
-        " --output {output.base} > {log} 2>&1"
+        " --output {output.model} > {log} 2>&1"
 
 
 rule train_sft:

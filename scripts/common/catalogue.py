@@ -20,7 +20,7 @@ PLACE = ("hub", "revision", "subset", "files", "split", "local")
 
 MANY = {collection: ("data", collection) for collection in ("preferences", "instructions", "prompts")}
 """Collection -> where a study has sources of it by name."""
-SINGLE = {("evaluation", "reward_bench"): "benchmarks", ("models", "base"): "models"}
+SINGLE = {("evaluation", "reward_bench"): "benchmarks", ("models", "base"): "models", ("models", "instruct"): "models"}
 """Where a study has one source -> its collection; its key names the entry, unless `catalogue` does."""
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -49,6 +49,11 @@ def complete(values: dict[str, Any]) -> dict[str, Any]:
             values[section] = {**values[section], key: _entry(collection, key, f"{section}.{key}", own)}
     if isinstance(_at(values, "evaluation", "academic", "tasks"), dict):
         values["evaluation"] = _with_academic_rows(values["evaluation"])
+    models = values.get("reward_models")
+    for name, model in models.items() if isinstance(models, dict) else ():
+        if isinstance(model, dict) and isinstance(own := model.get("external"), dict):
+            found = _entry("models", name, f"reward_models.{name}.external", own)
+            values["reward_models"] = {**values["reward_models"], name: {**model, "external": found}}
     return values
 
 

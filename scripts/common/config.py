@@ -97,6 +97,7 @@ class Data(Section):
 
 class Models(Section):
     base: Origin
+    instruct: Origin | None = Field(None, description="A chat model of the same kind, for reward models to start from.")
     chat_template: str = Field(description="Jinja file installed with the base model's tokenizer.")
 
 
@@ -129,19 +130,32 @@ class Optimisation(Section):
 
 
 class RewardModel(Section):
-    """A Bradley-Terry reward model (Section 2.1)."""
+    """A Bradley-Terry reward model (Section 2.1): trained on a mix, or taken as published."""
 
-    mix: Name
-    initialise: Literal["sft", "base"] = "sft"
+    mix: Name = Field(description="Trained on it, and tested on its held-out pairs; a published one is only tested.")
+    initialise: Literal["sft", "base", "instruct"] = "sft"
     centring: float = Field(0.0, ge=0, description="Weight of (r_chosen + r_rejected)^2, which keeps rewards near 0.")
-    optimisation: Optimisation
+    margin: float = Field(0.0, ge=0, description="Times the annotators' score difference: by how much to be apart.")
+    optimisation: Optimisation | None = None
+    external: Origin | None = Field(None, description="A published reward model, in place of one trained here.")
+    chat_template: str | None = Field(None, description="Jinja file for the published model; without it, its own.")
+
+    @model_validator(mode="after")
+    def _trained_or_external(self) -> Self:
+        if (self.optimisation is None) == (self.external is None):
+            raise ValueError("give 'optimisation' to train the model, or 'external' for a published one")
+        if self.external and (self.initialise, self.centring, self.margin) != ("sft", 0, 0):
+            raise ValueError("a published model takes no 'initialise', 'centring' or 'margin'")
+        if self.chat_template and not self.external:
+            raise ValueError("a model trained here has the chat template of the study, models.chat_template")
+        return self
 
 
 class PreferenceModel(Section):
     """A pairwise preference model: reads two responses together, and says which is better (Section 2.1)."""
 
     mix: Name
-    initialise: Literal["sft", "base"] = "sft"
+    initialise: Literal["sft", "base", "instruct"] = "sft"
     optimisation: Optimisation
     both_orders: bool = Field(True, description="Read two responses in both orders and average; else in a drawn one.")
     ranking: Literal["tournament", "round_robin"] = Field(
@@ -320,7 +334,9 @@ class Endpoint(Section):
 class PromptedJudge(Section):
     """A chat model that is asked which of two responses is better, without training for it (Table 1, "Prompting")."""
 
-    policy: Literal["sft", "base"] | None = Field(None, description="A model of this study, asked in process.")
+    policy: Literal["sft", "base", "instruct"] | None = Field(
+        None, description="A model of this study, asked in process."
+    )
     endpoint: Endpoint | None = Field(None, description="A model behind an endpoint.")
     both_orders: bool = Field(True, description="Ask in both orders and average; else in a drawn one.")
 
@@ -472,8 +488,15 @@ class Study(Section):
         if self.runs and not self.sft:
             raise ValueError("runs: a run starts from the SFT model, so the section 'sft' is needed")
         for section in ("reward_models", "preference_models"):
-            if any(model.initialise == "sft" for model in getattr(self, section).values()) and not self.sft:
+            trained = [model for model in getattr(self, section).values() if model.optimisation]
+            if any(model.initialise == "sft" for model in trained) and not self.sft:
                 raise ValueError(f"{section}: 'initialise: sft' needs the section 'sft'; or say 'initialise: base'")
+        if not self.models.instruct:
+            trained = {**self.reward_models, **self.preference_models}
+            if wanting := [name for name, model in trained.items() if model.initialise == "instruct"]:
+                raise ValueError(f"{wanting[0]}: 'initialise: instruct' needs models.instruct")
+            if any(judge.policy == "instruct" for judge in self.prompted_judges.values()):
+                raise ValueError("prompted_judges: 'policy: instruct' needs models.instruct")
         if any(judge.policy == "sft" for judge in self.prompted_judges.values()) and not self.sft:
             raise ValueError("prompted_judges: 'policy: sft' needs the section 'sft'; or say 'policy: base'")
         return self
@@ -530,6 +553,7 @@ def unpinned(study: Study) -> list[str]:
         for name, task in study.evaluation.academic.tasks.items():
             where = f"evaluation.academic.tasks.{name}"
             origins |= {f"{where}.data": task.data, f"{where}.examples": task.examples}
+    origins |= {f"reward_models.{name}.external": model.external for name, model in study.reward_models.items()}
     return [
         f"{where} ({origin.hub} at {origin.revision or 'main'})"
         for where, origin in origins.items()

@@ -88,15 +88,20 @@ def load_dtype(optimisation: Optimisation) -> str:
     return optimisation.dtype if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true" else "float32"
 
 
-def conversational_pairs(pairs: Sequence[Path], where: str = "true") -> "Dataset":
-    """Rows of pair tables as TRL reads them: prompt, chosen and rejected as lists of messages."""
+def conversational_pairs(pairs: Sequence[Path], where: str = "true", margin: float = 0) -> "Dataset":
+    """Rows of pair tables as TRL reads them: prompt, chosen and rejected as lists of messages.
+
+    With `margin`, a column of it: `margin` times the difference of the annotators' scores, 0 where there are none.
+    """
     import duckdb
     from datasets import Dataset
 
-    query = """
+    margins = f", {margin} * coalesce(chosen_score - rejected_score, 0) AS margin" if margin else ""
+    query = f"""
         SELECT prompt,
-               [{'role': 'assistant', 'content': chosen}] AS chosen,
-               [{'role': 'assistant', 'content': rejected}] AS rejected
+               [{{'role': 'assistant', 'content': chosen}}] AS chosen,
+               [{{'role': 'assistant', 'content': rejected}}] AS rejected
+               {margins}
         FROM read_parquet(?, union_by_name = true)
         WHERE """
     rows = duckdb.sql(query + where, params=[[str(path) for path in pairs]]).to_arrow_table()

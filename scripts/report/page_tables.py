@@ -205,8 +205,8 @@ def table5(path: Path) -> str:
 
 
 def paper_run(reward_model: str, length_penalty: float) -> str | None:
-    """The row of the paper's Table 4 with the same mix and a length penalty or none; UltraRM-13B stands for mix1."""
-    rows = {("mix2", False): "Ours", ("mix2", True): "Ours-concise", ("mix1", False): "UltraRM-13B"}
+    """The row of the paper's Table 4 with the same reward model, and a length penalty or none."""
+    rows = {("mix2", False): "Ours", ("mix2", True): "Ours-concise", ("ultrarm", False): "UltraRM-13B"}
     return rows.get((reward_model, length_penalty > 0))
 
 

@@ -60,7 +60,7 @@ def _estimate(job: Job, cost: Cost, sizes: Sizes) -> tuple[str, float, str]:
     study, w = sizes.study, job.wildcards
     text = f"{BYTES_PER_TOKEN} bytes a token"
     match job.rule:
-        case "retrieve_model" | "train_base" | "create_base":
+        case "retrieve_model" | "retrieve_reward_model" | "train_base" | "create_base":
             return "models", sizes.parameters() * 2, "2 or 4 bytes a parameter, by dtype"
         case "train_sft" | "train_reward_model" | "train_preference_model" | "train_dpo":
             size = sizes.parameters() * BYTES_PER_WEIGHT[_optimisation(study, job).dtype]
@@ -106,4 +106,5 @@ def _optimisation(study: Study, job: Job) -> Optimisation:
 
 def _trainings(study: Study) -> list[Optimisation]:
     models = [model.optimisation for model in (*study.reward_models.values(), *study.preference_models.values())]
-    return [*([study.sft] if study.sft else []), *models, *(run.dpo.optimisation for run in study.runs.values())]
+    runs = [run.dpo.optimisation for run in study.runs.values()]
+    return [section for section in (study.sft, *models, *runs) if section]

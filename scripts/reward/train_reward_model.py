@@ -1,7 +1,8 @@
 """A Bradley-Terry reward model: the SFT model with a scalar head, maximum likelihood on a mix of pairs (Section 2.1).
 
-The loss is -log sigmoid(r(x, chosen) - r(x, rejected)). The head starts at zero, so that the first loss is ln 2 and no
-seed decides where the model starts.
+The loss is -log sigmoid(r(x, chosen) - r(x, rejected) - m) + c (r(x, chosen) + r(x, rejected))^2, where the margin m is
+a multiple of the difference of the annotators' scores and c the weight of centring; the paper has neither. The head
+starts at zero, so that without margins the first loss is ln 2, and no seed decides where the model starts.
 
     python -m scripts.reward.train_reward_model --mix results/demo/data/mixes/mix2.parquet \\
         --base results/demo/models/sft --optimisation.learning-rate 5e-4 --optimisation.global-batch 8 \\
@@ -26,6 +27,8 @@ class Args:
     optimisation: Optimisation
     centring: float = 0.0
     """Weight of the term (r(x, chosen) + r(x, rejected))^2, which keeps rewards near zero."""
+    margin: float = 0.0
+    """By how much rewards are to be apart, times the difference of the annotators' scores; 0 where they gave none."""
     seed: int = 1
 
 
@@ -37,7 +40,7 @@ def main(args: Args) -> dict[str, Any]:
 
     def build(options: dict[str, Any]) -> RewardTrainer:
         tables.open_table(args.mix, tables.MIX).close()
-        pairs = training.conversational_pairs([args.mix], "split = 'train'")
+        pairs = training.conversational_pairs([args.mix], "split = 'train'", args.margin)
         tokenizer = load_tokenizer(args.base)
         model = load_reward_model(
             args.base, training.load_dtype(args.optimisation), pad_token_id=tokenizer.pad_token_id

@@ -159,7 +159,7 @@ def test_lengths_and_their_limits(page):
 
 def test_runs_of_the_paper():
     assert page_tables.paper_run("mix2", 0.002) == "Ours-concise"
-    assert page_tables.paper_run("mix1", 0.0) == "UltraRM-13B"
+    assert page_tables.paper_run("ultrarm", 0.0) == "UltraRM-13B"
     assert page_tables.paper_run("other", 0.0) is None
 
 
