@@ -11,12 +11,12 @@ rule train_reward_model:
         base=lambda w: f"results/{w.study}/models/{STUDY.reward_models[w.reward].initialise}",
     output:
         model=directory("results/{study}/models/reward/{reward}"),
-    wildcard_constraints:
-        reward="|".join(trained_reward_models()) or "none",
     log:
         "results/{study}/logs/train_reward_model/{reward}.log",
     benchmark:
         "results/{study}/benchmarks/train_reward_model/{reward}.tsv"
+    wildcard_constraints:
+        reward="|".join(trained_reward_models()) or "none",
     threads: resource("train_reward_model", "threads")
     resources:
         gpu=resource("train_reward_model", "gpus"),
@@ -40,12 +40,12 @@ rule retrieve_reward_model:
         local=lambda w: local_input(STUDY.reward_models[w.reward].external),
     output:
         model=directory("results/{study}/models/reward/{reward}"),
-    wildcard_constraints:
-        reward="|".join(external_reward_models()) or "none",
     log:
         "results/{study}/logs/retrieve_reward_model/{reward}.log",
     benchmark:
         "results/{study}/benchmarks/retrieve_reward_model/{reward}.tsv"
+    wildcard_constraints:
+        reward="|".join(external_reward_models()) or "none",
     params:
         origin=lambda w: origin_flags(STUDY.reward_models[w.reward].external, keys=("hub", "revision")),
         template=lambda w: flags({"chat_template": STUDY.reward_models[w.reward].chat_template}),
