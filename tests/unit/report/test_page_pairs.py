@@ -12,7 +12,7 @@ def write(path, n, chosen="yes", turns=1):
     prompt = [{"role": role, "content": f"<b>turn {i}</b>"} for i, role in enumerate(["user", "assistant", "user"])]
     rows = [
         {"prompt_id": f"{path.parent.name}-{i}", "prompt": prompt[-turns:], "chosen": chosen, "rejected": "no"}
-        | {"chosen_reward": 1.0, "rejected_reward": -0.5, "margin": 1.5}
+        | {"chosen_actor": 0, "rejected_actor": 1, "chosen_reward": 1.0, "rejected_reward": -0.5, "margin": 1.5}
         for i in range(n)
     ]
     tables.write_table(rows, path, tables.ONLINE_PAIRS)
