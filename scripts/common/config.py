@@ -247,7 +247,7 @@ class Limits(Section):
 
 
 class Scoring(Section):
-    """How reward models read responses; the rewards do not depend on it, but for the precision of `dtype`."""
+    """How reward and preference models read responses; what they say depends on the precision of `dtype` alone."""
 
     engine: Literal["auto", "vllm", "transformers"] = Field("auto", description="auto: vLLM on a GPU, if it imports.")
     dtype: Literal["auto", "bfloat16", "float32"] = Field("auto", description="auto: that of the model's weights.")
