@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from scripts.common import tables
-from scripts.common.chat import conversation_ids
 from scripts.common.errors import StudyError
 from scripts.common.models import for_inference, load_reward_model
 from scripts.common.preferences import LAYOUT, QUESTION, Comparison, LocalJudge
-from scripts.common.scoring import rewards
+from scripts.common.scoring import rewards, tokenize
 from scripts.reward import score_pairs
 from tests.unit.engines_fixtures import WORDS, user
 
@@ -20,7 +19,7 @@ pytest_plugins = ["tests.unit.engines_fixtures"]
 @pytest.fixture
 def reward_of(reward_model, tokenizer):
     model = for_inference(load_reward_model(reward_model, "float32"))
-    return lambda prompt, text: rewards(model, [conversation_ids(tokenizer, prompt, text)], 1000)[0]
+    return lambda prompt, text: rewards(model, tokenize(tokenizer, [prompt], [text]), 1000)[0]
 
 
 @pytest.fixture
