@@ -52,6 +52,7 @@ def main(args: Args) -> dict[str, Any]:
     bench = corpora.reward_bench(args.world.reward_bench, pool, _stream(args.seed, "reward_bench"))
     prompts = corpora.prompts(args.world.prompts, pool)
     raw = {name: make(_desk(args, name, pool), n) for name, make, n in _wanted(args.world)}
+    instructions = corpora.instructions(args.world.instructions, pool, _stream(args.seed, "instructions"))
     chat = chat_benchmarks(args, pool)
     asked = benchmarks.texts(*(chat[f"{name}.jsonl.gz"] for name in ("alpaca_eval", "mt_bench", "arena_hard")))
     evaluated = {row["prompt"] for row in (*bench, *prompts)} | asked
@@ -60,9 +61,7 @@ def main(args: Args) -> dict[str, Any]:
         "prompts.jsonl.gz": prompts,
         **chat,
         **{_file_name(name): made.rows for name, made in raw.items()},
-        "instructions.jsonl.gz": corpora.instructions(
-            args.world.instructions, pool, _stream(args.seed, "instructions")
-        ),
+        "instructions.jsonl.gz": instructions,
         **{
             f"{name}.jsonl.gz": questions
             for name, questions in academic.benchmarks(args.world.academic, _stream(args.seed, "academic")).items()

@@ -56,7 +56,7 @@ SAID = [["the answer is 2 ."], ["the answer is 9 ."], [None]]  # as good as the 
 
 def test_gold_preferences(tmp_path):
     rows, facts = judged(tmp_path, "alpaca_eval", write(tmp_path, SAID))
-    assert [row["preference"] for row in rows][0] == 1.5
+    assert rows[0]["preference"] == 1.5
     assert 1 < rows[1]["preference"] < 1.1
     assert rows[2]["preference"] is None
     assert "nothing to judge" in rows[2]["said"]
@@ -193,7 +193,7 @@ def test_a_real_server(tmp_path, policy, capfd):
         files = write(tmp_path, [["w4"], ["w5"], ["w6"]])
         endpoint = Endpoint(base_url=f"http://127.0.0.1:{port}/v1", model="tiny", concurrency=2)
         asked = {"kind": "endpoint", "endpoint": endpoint, "prompt": tmp_path / "short.txt", "verdict": "logprobs"}
-        rows, facts = judged(tmp_path, "alpaca_eval", files, **asked)
+        _, facts = judged(tmp_path, "alpaca_eval", files, **asked)
         assert (facts["asked"], facts["judgments"]) == (3, 3)
         assert facts["prompt_tokens"] > 0
         assert facts["no_verdict"] == 3  # its vocabulary has neither m nor M: counted, and not guessed

@@ -115,9 +115,13 @@ def test_prompts_are_disjoint(read):
     asked["instructions"] = {row["conversations"][-2]["value"] for row in read("instructions.jsonl.gz")}
     asked["prompts"] = {row["prompt"] for row in read("prompts.jsonl.gz")}
     asked["reward_bench"] = {row["prompt"] for row in read("reward_bench.parquet")}
+    asked["alpaca_eval"] = {row["instruction"] for row in read("alpaca_eval.jsonl.gz")}
+    asked["mt_bench"] = {turn for row in read("mt_bench.jsonl.gz") for turn in row["turns"]}
+    asked["arena_hard"] = {row["turns"][0]["content"] for row in read("arena_hard.jsonl.gz")}
     assert sum(map(len, asked.values())) == len(set().union(*asked.values()))
     documents = {row["conversations"][0]["value"] for row in read("documents.jsonl.gz")}
-    assert not documents & (asked["prompts"] | asked["reward_bench"])
+    evaluated = ("prompts", "reward_bench", "alpaca_eval", "mt_bench", "arena_hard")
+    assert not documents & set().union(*(asked[name] for name in evaluated))
 
 
 def plain(text: str) -> str:
@@ -235,7 +239,15 @@ def test_same_seed_same_bytes(tmp_path):
 def test_only_the_sources_asked_for(tmp_path):
     world = world_section(**{**SMALL, "pairs": {"helpsteer": 7, "nectar": 1}})
     generate_world.main(generate_world.Args(tmp_path, world))
-    benchmarks = {f"{name}.jsonl.gz" for name in academic.benchmarks(1, random.Random(0))}
+    chat = (
+        "alpaca_eval",
+        "alpaca_eval_difficulty",
+        "alpaca_eval_gamed",
+        "arena_hard",
+        "arena_hard_answers",
+        "mt_bench",
+    )
+    benchmarks = {f"{name}.jsonl.gz" for name in (*academic.benchmarks(1, random.Random(0)), *chat)}
     assert sorted({path.name for path in tmp_path.iterdir()} - benchmarks) == [
         *("defects.json", "documents.jsonl.gz", "helpsteer.jsonl.gz", "instructions.jsonl.gz", "nectar.parquet"),
         *("prompts.jsonl.gz", "reward_bench.parquet"),
