@@ -42,10 +42,6 @@ TRAINED = [f"{name}-iter{t}" for name, run in STUDY.runs.items() for t in range(
 POLICIES = (["sft"] if STUDY.sft else []) + TRAINED
 JUDGES = {**STUDY.prompted_judges, **STUDY.reward_models, **STUDY.preference_models}  # in the order of Table 1
 LOCAL_JUDGES = [name for name, judge in JUDGES.items() if not getattr(judge, "endpoint", None)]
-CHAT = STUDY.evaluation.chat.benchmarks if STUDY.evaluation and STUDY.runs else {}
-ANNOTATORS = STUDY.evaluation.judges if STUDY.evaluation else {}  # who judges the answers to chat benchmarks
-BASELINES = STUDY.evaluation.baselines if STUDY.evaluation else {}
-COMPARED = [*POLICIES, *BASELINES]  # the rows of Table 2
 ITERATIONS = max((STUDY.runs[name].iterations for name in ONLINE), default=0)
 # runs whose sampler generates with the policy as it was after its first epoch; train_dpo publishes it for them
 BY_EPOCH = [name for name in ONLINE if any(a.policy == "epoch1" for a in STUDY.samplers[STUDY.runs[name].sampler])]
@@ -53,7 +49,7 @@ BY_EPOCH = [name for name in ONLINE if any(a.policy == "epoch1" for a in STUDY.s
 
 wildcard_constraints:
     study=STUDY.study,
-    collection="preferences|instructions|prompts|benchmarks|answers|calibration",
+    collection="preferences|instructions|prompts|benchmarks",
     source="[a-z0-9_]+",
     mix="|".join(DATA.mixes) or "none",
     pretrained="base|instruct",
@@ -62,10 +58,7 @@ wildcard_constraints:
     judge="|".join(LOCAL_JUDGES) or "none",
     pairs="reward_bench|held_out",
     run="|".join(STUDY.runs) or "none",
-    benchmark="|".join(CHAT) or "none",
-    annotator="|".join(ANNOTATORS) or "none",
-    role="baselines|annotators",
-    policy="|".join([*COMPARED, *(f"{run}-best" for run in ONLINE), *(f"{run}-iter[0-9]+-epoch1" for run in BY_EPOCH)])
+    policy="|".join([*POLICIES, *(f"{run}-best" for run in ONLINE), *(f"{run}-iter[0-9]+-epoch1" for run in BY_EPOCH)])
     or "none",
     sampler="[a-z0-9_]+",
     prompts=r"iter\d+|held_out|length_bias",
@@ -126,31 +119,16 @@ def benchmarks():
         return {}
     rows = {name: task.data for name, task in academic_tasks().items()}
     examples = {f"{name}_examples": task.examples for name, task in academic_tasks().items() if task.examples}
-    chat = {name: benchmark.questions for name, benchmark in CHAT.items()}
-    return {"reward_bench": STUDY.evaluation.reward_bench, **chat, **rows, **examples}
+    return {"reward_bench": STUDY.evaluation.reward_bench, **rows, **examples}
 
 
 def academic_tasks():
     return STUDY.evaluation.academic.tasks if STUDY.evaluation and STUDY.evaluation.academic else {}
 
 
-def chat_files():
-    """What chat benchmarks publish beside their questions, by collection and name; raw files lie as those of sources."""
-    chat = STUDY.evaluation.chat if CHAT else sections.Chat()
-    found = {"answers": {}, "calibration": {}}
-    if chat.mt_bench and chat.mt_bench.references:
-        found["answers"]["mt_bench"] = chat.mt_bench.references
-    if chat.arena_hard:
-        found["answers"]["arena_hard"] = chat.arena_hard.baseline
-    if chat.alpaca_eval:
-        files = {"difficulty": chat.alpaca_eval.difficulty, "gamed": chat.alpaca_eval.gamed}
-        found["calibration"] = {name: where for name, where in files.items() if where}
-    return found
-
-
 def origin(collection, source):
     named = {"preferences": DATA.preferences, "instructions": DATA.instructions, "prompts": DATA.prompts}
-    return {**named, "benchmarks": benchmarks(), **chat_files()}[collection][source]
+    return {**named, "benchmarks": benchmarks()}[collection][source]
 
 
 def local_copy(where):
@@ -180,6 +158,29 @@ def template_digest(chat_template):
 def adapter(source):
     """Whose SQL reads a preference source: the one that the catalogue or the study names, or its own."""
     return DATA.preferences[source].adapter or source
+
+
+def asked_benchmarks():
+    """The evaluation sets whose prompts must not be trained on; few-shot examples come from sets for training."""
+    return [name for name in benchmarks() if not name.endswith("_examples")]
+
+
+def evaluation_prompts():
+    """The prompts that must not be trained on, where the study has any and wants to know."""
+    wanted = DATA.decontamination and asked_benchmarks()
+    return ["results/{study}/data/evaluation_prompts.parquet"] if wanted else []
+
+
+def decontamination_flags():
+    """Empty where nothing is looked for; the file has to be named on the command line, so that it can be pasted."""
+    wanted = [f"--evaluation-prompts {path.format(study=STUDY.study)}" for path in evaluation_prompts()]
+    return " ".join([*wanted, flags(DATA.decontamination, "decontamination.")]) if wanted else ""
+
+
+def near_duplicates_flags(source):
+    """Empty where the pairs of a source may have prompts that are nearly the same."""
+    wanted = DATA.preferences[source].drop_near_duplicates
+    return "--drop-near-duplicates " + flags(DATA.near_duplicates, "near_duplicates.") if wanted else ""
 
 
 def preference_tables(mix):
@@ -259,8 +260,6 @@ def policy_folder(study, policy):
         return f"results/{study}/models/sft"
     if policy.endswith("-best"):  # the iteration that validation prompts chose
         return f"results/{study}/runs/{policy.removesuffix('-best')}/best"
-    if policy in BASELINES:
-        return f"results/{study}/models/baselines/{policy}"
     run, t, folder = named_policy(policy)
     return f"results/{study}/runs/{run}/iter{t}/{folder}"
 
@@ -406,37 +405,6 @@ def named_files(files):
     return " ".join(f"--{name.replace('_', '-')} {paths}" for name, paths in files.items())
 
 
-# --- chat benchmarks ----------------------------------------------------------------------------------------------------
-
-
-def other_model(role, name):
-    """Where a model comes from that the study does not train: a baseline, or a judge that vLLM runs."""
-    return BASELINES[name] if role == "baselines" else ANNOTATORS[name].vllm
-
-
-def annotator_model(study, annotator):
-    """The folder of the model that an annotator is, if it is one."""
-    if ANNOTATORS[annotator].vllm:
-        return [f"results/{study}/models/annotators/{annotator}"]
-    if ANNOTATORS[annotator].preference:
-        return [f"results/{study}/models/preference/{ANNOTATORS[annotator].preference}"]
-    return []
-
-
-def annotator_flags(annotator):
-    """How an annotator is asked; the key is no flag, it stays in the environment."""
-    judge = ANNOTATORS[annotator]
-    words = [f"--kind {judge.kind} --verdict {judge.verdict}"]
-    words += [flags(judge.endpoint, "endpoint.")] if judge.endpoint else []
-    return " ".join(words)
-
-
-def chat_scores(benchmark, ending):
-    """The scores of a benchmark by its first annotator, or a file beside them."""
-    folder = f"results/{{study}}/evaluation/{benchmark}/scores/{CHAT[benchmark].judges[0]}"
-    return [f"{folder}/{policy}.json" for policy in COMPARED] if ending == "json" else f"{folder}/{ending}"
-
-
 def page_inputs():
     """What the page shows, by the names of build_page's arguments; a study without policies has a shorter page."""
     tables, figures = "results/{study}/tables", "results/{study}/figures"
@@ -479,10 +447,11 @@ def catalog_tables():
     stages = ("standard", "tokens", "preferences", "dropped")
     found = [f"{data}/{stage}/{source}.parquet" for stage in stages for source in DATA.preferences]
     found += [f"{data}/mixes/{mix}.parquet" for mix in DATA.mixes]
-    found += [f"{data}/instructions.parquet"] if DATA.instructions else []
+    found += [f"{data}/instructions.parquet", f"{data}/dropped_instructions.parquet"] if DATA.instructions else []
     if DATA.prompts:
         sets = ["pool", *(f"iter{t}" for t in range(1, ITERATIONS + 1)), "length_bias", "held_out"]
-        found += [f"{data}/prompts/{prompts}.parquet" for prompts in sets]
+        found += [f"{data}/prompts/{prompts}.parquet" for prompts in sets] + [f"{data}/dropped_prompts.parquet"]
+    found += evaluation_prompts()
     found += [f"{root}/evaluation/held_out/{judge}.parquet" for judge in trained_judges()]
     iterations = [(run, t) for run in ONLINE for t in range(1, STUDY.runs[run].iterations + 1)]
     found += [f"{root}/runs/{run}/iter{t}/pairs.parquet" for run, t in iterations]

@@ -26,12 +26,6 @@ WORLD_FILES = [
     "arc_examples.jsonl.gz",
     "humaneval.jsonl.gz",
     "mbpp.jsonl.gz",
-    "alpaca_eval.jsonl.gz",
-    "alpaca_eval_difficulty.jsonl.gz",
-    "alpaca_eval_gamed.jsonl.gz",
-    "mt_bench.jsonl.gz",
-    "arena_hard.jsonl.gz",
-    "arena_hard_answers.jsonl.gz",
     "defects.json",
 ]
 
@@ -113,10 +107,28 @@ rule count_tokens:
         " --output {output.tokens} > {log} 2>&1"
 
 
+rule collect_evaluation_prompts:  # what no training prompt may hold
+    input:
+        raw=expand("results/{{study}}/data/raw/benchmarks/{name}.parquet", name=asked_benchmarks()),
+    output:
+        prompts="results/{study}/data/evaluation_prompts.parquet",
+    log:
+        "results/{study}/logs/collect_evaluation_prompts.log",
+    benchmark:
+        "results/{study}/benchmarks/collect_evaluation_prompts.tsv"
+    params:
+        names=asked_benchmarks(),
+        code=code_digest("scripts.data.collect_evaluation_prompts"),
+    shell:
+        "python -m scripts.data.collect_evaluation_prompts --raw {input.raw} --names {params.names}"
+        " --output {output.prompts} > {log} 2>&1"
+
+
 rule filter_preferences:  # noisy pairs out, each with its reason
     input:
         pairs="results/{study}/data/standard/{source}.parquet",
         tokens="results/{study}/data/tokens/{source}.parquet",
+        evaluation_prompts=evaluation_prompts(),
     output:
         kept="results/{study}/data/preferences/{source}.parquet",
         dropped="results/{study}/data/dropped/{source}.parquet",
@@ -130,10 +142,13 @@ rule filter_preferences:  # noisy pairs out, each with its reason
     params:
         margin=lambda w: DATA.preferences[w.source].minimum_margin,
         max_tokens=DATA.max_tokens,
+        decontamination=decontamination_flags(),
+        near_duplicates=lambda w: near_duplicates_flags(w.source),
         code=code_digest("scripts.data.filter_preferences"),
     shell:
         "python -m scripts.data.filter_preferences --standard {input.pairs} --tokens {input.tokens}"
         " --minimum-margin {params.margin} --max-tokens {params.max_tokens}"
+        " {params.decontamination} {params.near_duplicates}"
         " --kept {output.kept} --dropped {output.dropped} > {log} 2>&1"
 
 
@@ -213,6 +228,7 @@ rule standardise_instructions:
         raw=expand("results/{{study}}/data/raw/instructions/{source}.parquet", source=DATA.instructions),
     output:
         instructions="results/{study}/data/instructions.parquet",
+        dropped="results/{study}/data/dropped_instructions.parquet",
     log:
         "results/{study}/logs/standardise_instructions.log",
     benchmark:
@@ -225,17 +241,19 @@ rule standardise_instructions:
         code=code_digest("scripts.data.standardise_instructions"),
     shell:
         "python -m scripts.data.standardise_instructions --raw {input.raw} --names {params.names}"
-        " --output {output.instructions} > {log} 2>&1"
+        " --output {output.instructions} --dropped {output.dropped} > {log} 2>&1"
 
 
 rule select_prompts:  # disjoint sets of prompts: one for each iteration, one for Figure 3, one held out
     input:
         raw=expand("results/{{study}}/data/raw/prompts/{source}.parquet", source=DATA.prompts),
+        evaluation_prompts=evaluation_prompts(),
     output:
         pool="results/{study}/data/prompts/pool.parquet",
         iterations=expand("results/{{study}}/data/prompts/iter{t}.parquet", t=range(1, ITERATIONS + 1)),
         length_bias="results/{study}/data/prompts/length_bias.parquet",
         held_out="results/{study}/data/prompts/held_out.parquet",
+        dropped="results/{study}/data/dropped_prompts.parquet",
     log:
         "results/{study}/logs/select_prompts.log",
     benchmark:
@@ -256,8 +274,11 @@ rule select_prompts:  # disjoint sets of prompts: one for each iteration, one fo
                 "seed": STUDY.seed,
             }
         ),
+        decontamination=decontamination_flags(),
+        near_duplicates=flags(DATA.near_duplicates, "near_duplicates."),
         code=code_digest("scripts.data.select_prompts"),
     shell:
         "python -m scripts.data.select_prompts --raw {input.raw} --names {params.names} {params.sizes}"
+        " {params.decontamination} {params.near_duplicates} --dropped {output.dropped}"
         " --pool {output.pool} --iteration-outputs {output.iterations} --length-bias-output {output.length_bias}"
         " --held-out-output {output.held_out} > {log} 2>&1"

@@ -74,7 +74,18 @@ COMPARISONS = _contract(
 INSTRUCTIONS = _contract(
     "instructions", [("source", pa.string()), ("conversation_id", pa.string()), ("messages", MESSAGES)]
 )
+DROPPED_INSTRUCTIONS = _contract(
+    "dropped instructions",
+    [("source", pa.string()), ("conversation_id", pa.string()), ("messages", MESSAGES), ("reason", pa.string())],
+    ["messages"],  # null where that is the reason
+)
 PROMPTS = _contract("prompts", [("prompt_id", pa.string()), ("source", pa.string()), ("prompt", MESSAGES)])
+DROPPED_PROMPTS = _contract(
+    "dropped prompts",
+    [("prompt_id", pa.string()), ("source", pa.string()), ("prompt", MESSAGES), ("reason", pa.string())],
+    ["prompt"],  # null where that is the reason
+)
+EVALUATION_PROMPTS = _contract("evaluation prompts", [("benchmark", pa.string()), ("prompt", pa.string())])
 RESPONSES = _contract(
     "responses",
     [

@@ -54,15 +54,23 @@ def explained(what: object) -> Iterator[None]:
         raise StudyError(f"{what}: {str(error).strip().splitlines()[0]}") from None
 
 
-def view(connection: "DuckDBPyConnection", name: str, paths: Path | Sequence[Path], contract: Contract) -> None:
-    """Let queries read tables that keep `contract` as the view `name`."""
+def view(
+    connection: "DuckDBPyConnection",
+    name: str,
+    paths: Path | Sequence[Path],
+    contract: Contract,
+    *,
+    numbered: bool = False,
+) -> None:
+    """Let queries read tables that keep `contract` as the view `name`; `numbered` adds the column file_row_number."""
     paths = [paths] if isinstance(paths, Path) else list(paths)
     for path in paths:
         open_table(path, contract).close()
     files = [str(path) for path in paths]
     with explained(", ".join(files)):
         columns = ", ".join(f'"{column}"' for column in contract.columns.names)
-        connection.read_parquet(files).project(columns).create_view(name)
+        found = connection.read_parquet(files, file_row_number=numbered)
+        found.project(columns + (", file_row_number" if numbered else "")).create_view(name)
 
 
 def raw_view(connection: "DuckDBPyConnection", path: Path) -> dict[str, "DuckDBPyType"]:
@@ -89,6 +97,12 @@ def write(
 def value(connection: "DuckDBPyConnection", select: str) -> Any:
     """The single value of a query that returns one row of one column."""
     return connection.execute(select).fetchone()[0]
+
+
+def check_count(what: object, read: int, kept: int, dropped: int) -> None:
+    """What was read is kept or dropped: no row is lost without a reason, and none comes twice."""
+    if kept + dropped != read:
+        raise StudyError(f"{what}: {read} rows were read, but {kept} kept and {dropped} dropped; this is a defect.")
 
 
 def quoted(path: Path) -> str:

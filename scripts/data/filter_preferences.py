@@ -7,20 +7,26 @@ The reasons, of which the first that holds counts:
   same_response         chosen and rejected are the same text
   too_long              the prompt and its longer response have more than `max_tokens` tokens
   small_margin          the two scores differ by less than `minimum_margin` (sources with scores only)
+  contaminated          the prompt holds a prompt of an evaluation, by n-grams of words (scripts/data/contamination.py)
   duplicate             the pair is there already, case and white space aside
+  near_duplicate        the prompt is nearly that of other pairs (scripts/data/near_duplicates.py), where asked for
 
     python -m scripts.data.filter_preferences --standard results/demo/data/standard/helpsteer.parquet \\
         --tokens results/demo/data/tokens/helpsteer.parquet --minimum-margin 0.5 --max-tokens 256 \\
+        --evaluation-prompts results/demo/data/evaluation_prompts.parquet --decontamination.ngram 13 \\
         --kept results/demo/data/preferences/helpsteer.parquet --dropped results/demo/data/dropped/helpsteer.parquet
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scripts.common import command
 from scripts.common.command import Input, Output
+from scripts.common.config import Decontamination, NearDuplicates
 from scripts.common.errors import StudyError
 from scripts.common.tables import DROPPED, PREFERENCES, STANDARD, TOKEN_COUNTS, count_rows
-from scripts.data.database import connect, explained, query, view, write
+from scripts.data.contamination import find_contaminated
+from scripts.data.database import check_count, connect, explained, query, view, write
+from scripts.data.near_duplicates import find_near_duplicates
 
 
 @dataclass(frozen=True)
@@ -37,18 +43,29 @@ class Args:
     """The other pairs, each with its reason."""
     minimum_margin: float = 0.0
     """Least difference of the two scores."""
+    evaluation_prompts: Input | None = None
+    """What no prompt may hold."""
+    decontamination: Decontamination = field(default_factory=Decontamination)
+    """When a prompt holds one of them."""
+    drop_near_duplicates: bool = False
+    """Of prompts that are nearly the same, keep the pairs of one."""
+    near_duplicates: NearDuplicates = field(default_factory=NearDuplicates)
+    """When they are nearly the same."""
 
 
 def main(args: Args) -> dict:
     read = count_rows(args.standard, STANDARD)
     with connect() as connection:
-        view(connection, "standard", args.standard, STANDARD)
+        view(connection, "standard", args.standard, STANDARD, numbered=True)
         view(connection, "tokens", args.tokens, TOKEN_COUNTS)
         with explained(args.standard):
-            connection.execute(
-                f"CREATE TEMP TABLE judged_pairs AS {query('judged_pairs.sql')}",
-                {"minimum_margin": args.minimum_margin, "max_tokens": args.max_tokens},
-            )
+            limits = {"minimum_margin": args.minimum_margin, "max_tokens": args.max_tokens}
+            connection.execute(f"CREATE TABLE judged_texts AS {query('judged_texts.sql')}", limits)
+            connection.execute(f"CREATE VIEW asked AS {query('asked_prompts_of_pairs.sql')}")
+            find_contaminated(connection, args.evaluation_prompts, args.decontamination)
+            connection.execute(f"CREATE VIEW distinct_prompts AS {query('distinct_prompts_of_pairs.sql')}")
+            find_near_duplicates(connection, args.near_duplicates if args.drop_near_duplicates else None)
+            connection.execute(f"CREATE TABLE judged_pairs AS {query('judged_pairs.sql')}")
             reasons = connection.execute(query("reasons.sql")).fetchall()
         judged = sum(pairs for _, pairs in reasons)
         if judged != read:
@@ -58,8 +75,7 @@ def main(args: Args) -> dict:
             )
         kept = write(connection, query("kept_pairs.sql"), args.kept, PREFERENCES)
         dropped = write(connection, query("dropped_pairs.sql"), args.dropped, DROPPED)
-    if kept + dropped != read:
-        raise StudyError(f"{args.standard}: {read} pairs were read, but {kept} kept and {dropped} dropped.")
+        check_count(args.standard, read, kept, dropped)
     return {"read": read, "kept": kept, "dropped": dropped} | {reason: n for reason, n in reasons if reason}
 
 

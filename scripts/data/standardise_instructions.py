@@ -2,10 +2,11 @@
 
 The layout of a file is recognised by its columns: turns as in ShareGPT, messages, or an instruction or question with
 its answer. Conversations with an empty turn, or whose turns do not alternate up to the assistant's last word, are
-dropped and counted; a system message may come first.
+put aside, each with its reason; a system message may come first.
 
     python -m scripts.data.standardise_instructions --raw results/demo/data/raw/instructions/world.parquet \\
-        --names world --output results/demo/data/instructions.parquet
+        --names world --output results/demo/data/instructions.parquet \\
+        --dropped results/demo/data/dropped_instructions.parquet
 """
 
 from dataclasses import dataclass
@@ -13,9 +14,9 @@ from dataclasses import dataclass
 from scripts.common import command
 from scripts.common.command import Input, Output
 from scripts.common.errors import StudyError
-from scripts.common.tables import INSTRUCTIONS
+from scripts.common.tables import DROPPED_INSTRUCTIONS, INSTRUCTIONS
 from scripts.data import layouts
-from scripts.data.database import connect, explained, query, value, write
+from scripts.data.database import check_count, connect, explained, query, value, write
 
 LAYOUTS = (  # the first that fits: those with an input come before those that do without
     "instructions/sharegpt.sql",
@@ -36,6 +37,8 @@ class Args:
     """The name of each."""
     output: Output
     """Conversations, ordered by conversation_id."""
+    dropped: Output
+    """The other conversations, each with its reason."""
 
 
 def main(args: Args) -> dict:
@@ -57,7 +60,9 @@ def main(args: Args) -> dict:
                 f"{', '.join(map(str, args.raw))}: none of {read} conversations can be used; dropped: {dict(reasons)}."
             )
         kept = write(connection, query("instructions.sql"), args.output, INSTRUCTIONS)
-    return {"read": read, "kept": kept} | dict(reasons)
+        dropped = write(connection, query("dropped_instructions.sql"), args.dropped, DROPPED_INSTRUCTIONS)
+        check_count(", ".join(map(str, args.raw)), read, kept, dropped)
+    return {"read": read, "kept": kept, "dropped": dropped} | dict(reasons)
 
 
 if __name__ == "__main__":

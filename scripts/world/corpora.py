@@ -3,10 +3,11 @@
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
 import pyarrow as pa
 
-from scripts.world import facts, writers
+from scripts.world import defects, facts, writers
 from scripts.world.prompts import Prompt, PromptPool, Request, draw_again
 from scripts.world.sources import Row
 
@@ -34,9 +35,22 @@ def conversation(rounds: Sequence[tuple[Prompt, str]]) -> Row:
     return {"conversations": turns}
 
 
-def prompts(n: int, pool: PromptPool) -> list[Row]:
-    """Prompts without responses, for the online iterations and for evaluation."""
-    return [{"prompt": p.text, "source": p.family} for p in pool.draw_evenly(facts.FAMILIES, n, "prompts")]
+def prompts(n: int, pool: PromptPool, evaluated: Sequence[Prompt]) -> tuple[list[Row], dict[str, int]]:
+    """Prompts without responses, for the online iterations and for evaluation: `n` usable ones, and planted defects.
+
+    Returns:
+        The rows, and the number of those to be dropped by reason.
+    """
+    usable = [(p.text, p.family) for p in pool.draw_evenly(facts.FAMILIES, n, "prompts")]
+    planted = defects.number_planted(n)
+    wrong = {
+        defects.EMPTY_ROUND: [(" ", family) for _, family in usable[:planted]],
+        defects.CONTAMINATED: [(p.text, p.family) for p in evaluated[:planted]],
+        defects.DUPLICATE: [(defects.doubled_blank(text), family) for text, family in usable[:planted]],
+        defects.NEAR_DUPLICATE: [(defects.insistent(text), family) for text, family in usable[-planted:]],
+    }
+    rows = [{"prompt": text, "source": family} for text, family in chain(usable, *wrong.values())]
+    return rows, {reason: len(found) for reason, found in wrong.items()}
 
 
 # --- allenai/reward-bench ---------------------------------------------------------------------------------------------

@@ -25,6 +25,8 @@ NULL_VALUE = "null_value"
 LOW_SCORE_RATIO = "low_score_ratio"
 BEYOND_FIVE_PAIRS = "beyond_five_pairs"
 IN_GSM8K_TRAIN = "in_gsm8k_train"
+CONTAMINATED = "contaminated"
+NEAR_DUPLICATE = "near_duplicate"
 
 SHARE = 0.01
 """Planted items of each kind, as a share of the pairs that a source shall hold; at least `FEWEST`."""
@@ -45,8 +47,9 @@ def damaged(desk: Desk, families: Sequence[str], n: int, reasons: Sequence[str],
     """`n` items with each defect; `turns` says whether the schema can hold conversations of several turns."""
     found = []
     for reason in reasons:
-        items = desk.items(families, n + 1)
-        found += [damage(items[i], reason, items[n], in_context=turns and i % 2 == 1) for i in range(n)]
+        items = desk.items_evaluated(families, n) if reason == CONTAMINATED else desk.items(families, n)
+        (other,) = desk.items(families, 1)
+        found += [damage(items[i], reason, other, in_context=turns and i % 2 == 1) for i in range(n)]
     return found
 
 
@@ -76,6 +79,8 @@ def damage(item: Item, reason: str, other: Item, *, in_context: bool) -> Item:
             chosen = replace(chosen, text=_endless(chosen))
         case "contradicted_label" | "null_value" | "in_gsm8k_train":
             pass  # the renderer of the source says so
+        case "contaminated":
+            pass  # what it asks is wrong, and the desk saw to that
         case _:
             raise ValueError(reason)
     return Item(context, item.task, (chosen, rejected), reason, rejected_context)
@@ -84,27 +89,48 @@ def damage(item: Item, reason: str, other: Item, *, in_context: bool) -> Item:
 def copies(items: Sequence[Item], n: int, *, exact: bool = True) -> list[Item]:
     """The first `n` items again: every second with a doubled blank in its question, or all of them unless `exact`."""
     return [
-        replace(item, defect=DUPLICATE, context=item.context if exact and i % 2 == 0 else _doubled_blank(item))
+        replace(
+            item,
+            defect=DUPLICATE,
+            context=item.context if exact and i % 2 == 0 else _asked(item, doubled_blank(item.question)),
+        )
         for i, item in enumerate(items[:n])
     ]
 
 
-def fates_of_scores(question: str, scored: Sequence[tuple[str, float]], minimum_margin: float, copy: bool) -> Fates:
+def near_copies(items: Sequence[Item], n: int) -> list[Item]:
+    """The last `n` items again, but for the question's end: a mark that is said twice, and says nothing new."""
+    return [replace(item, defect=NEAR_DUPLICATE, context=_asked(item, insistent(item.question))) for item in items[-n:]]
+
+
+def doubled_blank(question: str) -> str:
+    """The same question, white space aside."""
+    return question.replace(" ", "  ", 1)
+
+
+def insistent(question: str) -> str:
+    """The same question with its last mark twice: its words are the same."""
+    return f"{question} {question[-1]}"
+
+
+def fates_of_scores(
+    question: str, scored: Sequence[tuple[str, float]], minimum_margin: float, defect: str | None
+) -> Fates:
     """What becomes of all pairs of scored responses to a question.
 
     Args:
         question: text of the user's message.
         scored: (text, score) of each response.
         minimum_margin: pairs whose scores differ by less are dropped.
-        copy: the item is a copy, so that what would be kept is a duplicate.
+        defect: of the item; a copy's pairs are duplicates where nothing else is wrong with them.
     """
     return Counter(
-        _fate_of_scores(question, one, other, minimum_margin, copy) for one, other in combinations(scored, 2)
+        _fate_of_scores(question, one, other, minimum_margin, defect) for one, other in combinations(scored, 2)
     )
 
 
 def _fate_of_scores(
-    question: str, one: tuple[str, float], other: tuple[str, float], minimum_margin: float, copy: bool
+    question: str, one: tuple[str, float], other: tuple[str, float], minimum_margin: float, defect: str | None
 ) -> str:
     texts, scores = zip(one, other, strict=True)
     if scores[0] == scores[1]:
@@ -117,7 +143,7 @@ def _fate_of_scores(
         return TOO_LONG
     if abs(scores[0] - scores[1]) < minimum_margin:
         return SMALL_MARGIN
-    return DUPLICATE if copy else KEPT
+    return defect if defect in (DUPLICATE, CONTAMINATED) else KEPT
 
 
 def _endless(response: Response) -> str:
@@ -128,5 +154,5 @@ def _endless(response: Response) -> str:
     return text
 
 
-def _doubled_blank(item: Item) -> tuple[tuple[str, str], ...]:
-    return (*item.context[:-1], ("user", item.question.replace(" ", "  ", 1)))
+def _asked(item: Item, question: str) -> tuple[tuple[str, str], ...]:
+    return (*item.context[:-1], ("user", question))

@@ -1,12 +1,12 @@
 """Make the raw data of the miniature world: what a study would otherwise retrieve, in the schemas as published.
 
 The preference sources hold exactly the pairs asked for that survive the filters, and beside them planted defects, whose
-number is written to `defects.json`. All prompts are different: no source shares one with another, with the prompts of
-the online iterations or with RewardBench; only the pretraining documents repeat prompts of the sources.
+number is written to `defects.json`; so does the file of prompts. All prompts are different: no source shares one with
+another, with the prompts of the online iterations or with RewardBench, save where that is the defect; only the
+pretraining documents repeat prompts of the sources.
 
     python -m scripts.world.generate_world --seed 1 --output results/demo/world/raw \\
         --world.pretraining-documents 12000 --world.instructions 2400 --world.prompts 2600 --world.reward-bench 100 \\
-        --world.chat-questions alpaca_eval 120 mt_bench 40 arena_hard 60 \\
         --world.pairs hh_rlhf 2900 ultrafeedback 2100 --world.length-bias fact 1.2 list 1.2 math 0.7 safe 0.7 \\
         --world.label-noise 0.06 --world.optimisation.learning-rate 2e-3 --world.optimisation.global-batch 16 \\
         --world.optimisation.max-tokens 256
@@ -15,7 +15,7 @@ the online iterations or with RewardBench; only the pretraining documents repeat
 import gzip
 import json
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,11 @@ from scripts.common.config import World
 from scripts.common.errors import StudyError
 from scripts.common.files import publish
 from scripts.common.seeds import seed_from
-from scripts.world import academic, benchmarks, corpora, rated_sources, reddit_sources, sources
+from scripts.world import academic, corpora, rated_sources, reddit_sources, sources
 from scripts.world.annotators import Annotator
 from scripts.world.defects import KEPT
 from scripts.world.items import Desk
-from scripts.world.prompts import PromptPool
+from scripts.world.prompts import Prompt, PromptPool, parse
 from scripts.world.sources import Raw, Row
 
 
@@ -50,52 +50,35 @@ def main(args: Args) -> dict[str, Any]:
     """Write all files of the world; returns the number of rows in each and of the pairs to be dropped."""
     pool = PromptPool(args.seed)
     bench = corpora.reward_bench(args.world.reward_bench, pool, _stream(args.seed, "reward_bench"))
-    prompts = corpora.prompts(args.world.prompts, pool)
-    raw = {name: make(_desk(args, name, pool), n) for name, make, n in _wanted(args.world)}
-    instructions = corpora.instructions(args.world.instructions, pool, _stream(args.seed, "instructions"))
-    chat = chat_benchmarks(args, pool)
-    asked = benchmarks.texts(*(chat[f"{name}.jsonl.gz"] for name in ("alpaca_eval", "mt_bench", "arena_hard")))
-    evaluated = {row["prompt"] for row in (*bench, *prompts)} | asked
+    evaluated = [Prompt(row["prompt"], parse(row["prompt"])) for row in bench]
+    prompts, planted_prompts = corpora.prompts(args.world.prompts, pool, evaluated)
+    raw = {name: make(_desk(args, name, pool, evaluated), n) for name, make, n in _wanted(args.world)}
+    unseen = {row["prompt"] for row in (*bench, *prompts)}
     rows = {
         "reward_bench.parquet": bench,
         "prompts.jsonl.gz": prompts,
-        **chat,
         **{_file_name(name): made.rows for name, made in raw.items()},
-        "instructions.jsonl.gz": instructions,
+        "instructions.jsonl.gz": corpora.instructions(
+            args.world.instructions, pool, _stream(args.seed, "instructions")
+        ),
         **{
             f"{name}.jsonl.gz": questions
             for name, questions in academic.benchmarks(args.world.academic, _stream(args.seed, "academic")).items()
         },
         "documents.jsonl.gz": corpora.documents(
-            args.world.pretraining_documents, _stream(args.seed, "documents"), without=evaluated
+            args.world.pretraining_documents, _stream(args.seed, "documents"), without=unseen
         ),
     }
     for name, content in rows.items():
         _write(args.output / name, content)
     planted = {name: {why: made.fates[why] for why in sorted(made.fates) if why != KEPT} for name, made in raw.items()}
+    planted["prompts"] = planted_prompts
     with publish(args.output / "defects.json") as temporary:
         temporary.write_text(json.dumps(planted, indent=1) + "\n")
     return {
         **{name: len(content) for name, content in rows.items()},
         "usable pairs": sum(made.fates[KEPT] for made in raw.values()),
-        "pairs to be dropped": sum(sum(counts.values()) for counts in planted.values()),
-    }
-
-
-def chat_benchmarks(args: Args, pool: PromptPool) -> dict[str, list[Row]]:
-    """The files of the chat benchmarks."""
-    sizes = args.world.chat_questions
-    alpaca_eval, mt_bench, arena_hard = (_stream(args.seed, name) for name in ("alpaca_eval", "mt_bench", "arena_hard"))
-    instructions = benchmarks.alpaca_eval(sizes["alpaca_eval"], pool, alpaca_eval)
-    difficulty = benchmarks.difficulty(instructions, alpaca_eval)
-    questions = benchmarks.arena_hard(sizes["arena_hard"], pool)
-    return {
-        "alpaca_eval.jsonl.gz": instructions,
-        "alpaca_eval_difficulty.jsonl.gz": difficulty,
-        "alpaca_eval_gamed.jsonl.gz": benchmarks.gamed(instructions, difficulty, alpaca_eval),
-        "mt_bench.jsonl.gz": benchmarks.mt_bench(sizes["mt_bench"], pool, mt_bench),
-        "arena_hard.jsonl.gz": questions,
-        "arena_hard_answers.jsonl.gz": benchmarks.arena_hard_answers(questions, arena_hard),
+        "rows to be dropped": sum(sum(counts.values()) for counts in planted.values()),
     }
 
 
@@ -121,8 +104,9 @@ def _wanted(world: World) -> list[tuple[str, Callable[[Desk, int], Raw], int]]:
     return [(name, make, world.pairs[name]) for name, make in known.items() if name in world.pairs]
 
 
-def _desk(args: Args, source: str, pool: PromptPool) -> Desk:
-    return Desk(source, pool, Annotator(args.world.length_bias, args.world.label_noise), _stream(args.seed, source))
+def _desk(args: Args, source: str, pool: PromptPool, evaluated: Sequence[Prompt]) -> Desk:
+    annotator = Annotator(args.world.length_bias, args.world.label_noise)
+    return Desk(source, pool, annotator, _stream(args.seed, source), evaluated)
 
 
 def _stream(seed: int, name: str) -> random.Random:

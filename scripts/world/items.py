@@ -62,10 +62,17 @@ class Desk:
     pool: PromptPool
     annotator: Annotator
     rng: random.Random
+    evaluated: Sequence[Prompt] = ()
+    """Prompts of the benchmark, which no source should ask."""
 
     def items(self, families: Sequence[str], n: int, responses: int = 2) -> list[Item]:
         """`n` items with so many responses each; most are contrasts, the others hold writers drawn from the crowd."""
         return [self.item(p, self._choose_styles(responses)) for p in self.pool.draw_evenly(families, n, self.source)]
+
+    def items_evaluated(self, families: Sequence[str], n: int) -> list[Item]:
+        """`n` items with two responses each that ask what the benchmark asks."""
+        asked = self.rng.sample([prompt for prompt in self.evaluated if prompt.family in families], n)
+        return [self.item(prompt, self._choose_styles(2)) for prompt in asked]
 
     def items_by(self, crowd: Sequence[str], families: Sequence[str], n: int, responses: Sequence[int]) -> list[Item]:
         """`n` items by writers of `crowd`; the number of responses is drawn from `responses`."""

@@ -85,12 +85,12 @@ class Prompt:
 
 @lru_cache(maxsize=100_000)
 def parse(text: str) -> Task:
-    """The task that a prompt's text asks for; white space may vary.
+    """The task that a prompt's text asks for; white space may vary, and the last mark be said twice.
 
     Raises:
         StudyError: the text is no prompt of this world.
     """
-    plain = " ".join(text.split())
+    plain = re.sub(r"( [?.])\1$", r"\1", " ".join(text.split()))
     for pattern, build in _patterns():
         if found := pattern.fullmatch(plain):
             return build(found.groupdict())

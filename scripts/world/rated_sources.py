@@ -13,9 +13,8 @@ from scripts.common.seeds import short_digest
 from scripts.world import defects
 from scripts.world.defects import Fates
 from scripts.world.items import Desk, Item, with_earlier_turns
-from scripts.world.sources import CHAT, COMPLETIONS, REASONING, Raw, Row, scored_items, shuffled
+from scripts.world.sources import CHAT, COMPLETIONS, REASONING, UNUSABLE, Raw, Row, scored_items, shuffled
 
-DAMAGES = (defects.EMPTY_ROUND, defects.SAME_RESPONSE, defects.TOO_LONG)
 MULTI_TURN_EVERY = 2
 
 Rating = Callable[[float], float]
@@ -36,7 +35,7 @@ def fates(rating: Rating, item: Item) -> Fates:
     if item.defect and item.defect != defects.DUPLICATE:
         return Counter({item.defect: 1})
     scored = [(response.text, rating(response.utility)) for response in item.responses]
-    return defects.fates_of_scores(item.question, scored, 0.0, item.defect == defects.DUPLICATE)
+    return defects.fates_of_scores(item.question, scored, 0.0, item.defect)
 
 
 def rated_items(
@@ -75,7 +74,7 @@ CODE_ULTRAFEEDBACK_SCHEMA = pa.schema(
 
 def code_ultrafeedback(desk: Desk, pairs: int) -> Raw:
     """An instruction and up to four responses, whose ratings 1..5 stand apart from them, as text, by model."""
-    damages = (*DAMAGES, defects.NULL_VALUE)
+    damages = (*UNUSABLE, defects.NULL_VALUE)
     items, found = rated_items(desk, REASONING, pairs, whole, damages, COMPLETIONS)
     return Raw([_code_row(desk, item) for item in items], found)
 
@@ -111,7 +110,7 @@ ARGILLA_MATH_SCHEMA = pa.schema(
 
 def argilla_math(desk: Desk, pairs: int) -> Raw:
     """Two responses to an instruction, already told apart by their ratings."""
-    items, found = rated_items(desk, REASONING, pairs, halves, (*DAMAGES, defects.CONTRADICTED_LABEL))
+    items, found = rated_items(desk, REASONING, pairs, halves, (*UNUSABLE, defects.CONTRADICTED_LABEL))
     return Raw([_argilla_row(item) for item in items], found)
 
 
@@ -152,7 +151,7 @@ SYSTEM = "please explain ."
 
 def distilabel_orca(desk: Desk, pairs: int) -> Raw:
     """A system message or none, a question, and two responses, of which GPT-4 rated one higher."""
-    damages = (*DAMAGES, defects.CONTRADICTED_LABEL, defects.IN_GSM8K_TRAIN)
+    damages = (*UNUSABLE, defects.CONTRADICTED_LABEL, defects.IN_GSM8K_TRAIN)
     items, found = rated_items(desk, ("fact",), pairs, halves, damages)
     return Raw([_orca_row(desk, item) for item in items], found)
 
@@ -204,7 +203,7 @@ DISTILABEL_CAPYBARA_SCHEMA = pa.schema(
 
 def distilabel_capybara(desk: Desk, pairs: int) -> Raw:
     """Two dialogues that share all but the last turn, each rated 1..5; every second one has an earlier round."""
-    damages = (*DAMAGES, defects.CONTRADICTED_LABEL, defects.ROLES_DO_NOT_ALTERNATE, defects.CONTEXTS_DIFFER)
+    damages = (*UNUSABLE, defects.CONTRADICTED_LABEL, defects.ROLES_DO_NOT_ALTERNATE, defects.CONTEXTS_DIFFER)
     items, found = rated_items(desk, CHAT, pairs, whole, damages, turns=True)
     return Raw([_capybara_row(item) for item in items], found)
 

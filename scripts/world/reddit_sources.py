@@ -13,7 +13,7 @@ from scripts.common.seeds import short_digest
 from scripts.world import defects, facts
 from scripts.world.defects import Fates
 from scripts.world.items import Desk, Item, Response
-from scripts.world.sources import COMPLETIONS, Raw, Row, fates_of_pairs, scored_items, shuffled, with_defects
+from scripts.world.sources import COMPLETIONS, UNUSABLE, Raw, Row, fates_of_pairs, scored_items, shuffled, with_defects
 
 FACTS = ("fact",)
 
@@ -27,7 +27,7 @@ MOST_PAIRS = 5
 
 def shp(desk: Desk, pairs: int) -> Raw:
     """A row a pair of comments on a post, with their votes; posts have up to four comments, in all pairs."""
-    reasons = (defects.EMPTY_ROUND, defects.SAME_RESPONSE, defects.TOO_LONG, defects.CONTRADICTED_LABEL)
+    reasons = (*UNUSABLE, defects.CONTRADICTED_LABEL)
     planted = defects.number_planted(pairs)
     popular = [_spread(item) for item in desk.items(SHP_FAMILIES, min(planted, pairs // MOST_PAIRS), COMPLETIONS)]
     items = scored_items(desk, SHP_FAMILIES, COMPLETIONS, pairs - MOST_PAIRS * len(popular), shp_fates)

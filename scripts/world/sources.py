@@ -28,6 +28,9 @@ ULTRAFEEDBACK_MARGIN = 0.5
 HELPSTEER_MARGIN = 0.5
 """Minimum margin of (helpfulness + correctness) / 2 (data.preferences.helpsteer.minimum_margin)."""
 
+UNUSABLE = (defects.EMPTY_ROUND, defects.SAME_RESPONSE, defects.TOO_LONG, defects.CONTAMINATED)
+"""What every schema can hold."""
+
 Row = dict[str, Any]
 
 
@@ -42,15 +45,11 @@ class Raw:
 
 def hh_rlhf(desk: Desk, pairs: int) -> Raw:
     """chosen, rejected: whole dialogues as text; a tenth of them has an earlier round."""
-    reasons = (
-        defects.EMPTY_ROUND,
-        defects.ROLES_DO_NOT_ALTERNATE,
-        defects.CONTEXTS_DIFFER,
-        defects.SAME_RESPONSE,
-        defects.TOO_LONG,
-    )
+    reasons = (*UNUSABLE, defects.ROLES_DO_NOT_ALTERNATE, defects.CONTEXTS_DIFFER)
     asked = with_earlier_turns(desk.items(CHAT, pairs), MULTI_TURN_EVERY, same_task=False)
     items = with_defects(desk, CHAT, asked, reasons, turns=True)
+    items += defects.near_copies(asked, defects.number_planted(pairs))
+    desk.rng.shuffle(items)
     return Raw([_hh_rlhf_row(item) for item in items], fates_of_pairs(items))
 
 
@@ -75,7 +74,7 @@ def ultrafeedback(desk: Desk, pairs: int) -> Raw:
 
     def fates(item: Item) -> Fates:
         scored = [(r.text, fine_grained_score(r.utility)) for r in item.responses]
-        return defects.fates_of_scores(item.question, scored, ULTRAFEEDBACK_MARGIN, item.defect == defects.DUPLICATE)
+        return defects.fates_of_scores(item.question, scored, ULTRAFEEDBACK_MARGIN, item.defect)
 
     items = scored_items(desk, CHAT, COMPLETIONS, pairs, fates)
     items += defects.copies(items, defects.number_planted(pairs))
@@ -128,7 +127,7 @@ def helpsteer(desk: Desk, pairs: int) -> Raw:
 
     def fates(item: Item) -> Fates:
         scored = [(r.text, sum(helpfulness_and_correctness(r.utility)) / 2) for r in item.responses]
-        return defects.fates_of_scores(item.question, scored, HELPSTEER_MARGIN, item.defect == defects.DUPLICATE)
+        return defects.fates_of_scores(item.question, scored, HELPSTEER_MARGIN, item.defect)
 
     items = scored_items(desk, CHAT, COMPLETIONS, pairs, fates)
     # The rows of an exact copy would join those of the original: pairs are formed of all responses to one prompt.
@@ -168,7 +167,7 @@ def _helpsteer_rows(desk: Desk, item: Item) -> list[Row]:
 
 def pku_saferlhf(desk: Desk, pairs: int) -> Raw:
     """Two responses with a safety label each, and which is the better and which the safer one."""
-    reasons = (defects.EMPTY_ROUND, defects.SAME_RESPONSE, defects.CONTRADICTED_LABEL, defects.TOO_LONG)
+    reasons = (*UNUSABLE, defects.CONTRADICTED_LABEL)
     items = with_defects(desk, SAFETY, desk.items(SAFETY, pairs), reasons, turns=False)
     return Raw([_pku_saferlhf_row(desk, item) for item in items], fates_of_pairs(items))
 
@@ -216,7 +215,7 @@ ULTRAINTERACT_SCHEMA = pa.schema(
 
 def ultrainteract(desk: Desk, pairs: int) -> Raw:
     """Pairs of nodes in trees of tries: in a tenth the user asks again after a wrong answer, the parent's."""
-    reasons = (defects.EMPTY_ROUND, defects.ROLES_DO_NOT_ALTERNATE, defects.SAME_RESPONSE, defects.TOO_LONG)
+    reasons = (*UNUSABLE, defects.ROLES_DO_NOT_ALTERNATE)
     tried = with_earlier_turns(desk.items(REASONING, pairs), MULTI_TURN_EVERY, same_task=True)
     items = with_defects(desk, REASONING, tried, reasons, turns=True)
     return Raw([_ultrainteract_row(item) for item in items], fates_of_pairs(items))
@@ -253,7 +252,7 @@ NECTAR_NOISE = 0.15
 def nectar(desk: Desk, pairs: int) -> Raw:
     """Two ranked answers by weaker writers and a more careless annotator: off-policy data for offline DPO (Eq. 6)."""
     desk = replace(desk, annotator=replace(desk.annotator, label_noise=NECTAR_NOISE))
-    reasons = (defects.EMPTY_ROUND, defects.ROLES_DO_NOT_ALTERNATE, defects.SAME_RESPONSE, defects.TOO_LONG)
+    reasons = (*UNUSABLE, defects.ROLES_DO_NOT_ALTERNATE)
     ranked = desk.items_by(NECTAR_WRITERS, facts.FAMILIES, pairs, responses=(2, 2))
     items = with_defects(desk, facts.FAMILIES, ranked, reasons, turns=True)
     return Raw([_nectar_row(item) for item in items], fates_of_pairs(items))
@@ -292,8 +291,7 @@ def fates_of_pairs(items: Sequence[Item]) -> Fates:
 
 
 def _unusable(desk: Desk, pairs: int) -> list[Item]:
-    reasons = (defects.EMPTY_ROUND, defects.SAME_RESPONSE, defects.TOO_LONG)
-    return defects.damaged(desk, CHAT, defects.number_planted(pairs), reasons, turns=False)
+    return defects.damaged(desk, CHAT, defects.number_planted(pairs), UNUSABLE, turns=False)
 
 
 def scored_items(

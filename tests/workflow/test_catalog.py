@@ -40,6 +40,8 @@ def rows_by_file(folder, pattern: str) -> int:
         ("mixes", "data/mixes/*.parquet"),
         ("instructions", "data/instructions.parquet"),
         ("prompts", "data/prompts/*.parquet"),
+        ("dropped_prompts", "data/dropped_prompts.parquet"),
+        ("evaluation_prompts", "data/evaluation_prompts.parquet"),
         ("responses", "rollouts/*/*/*/responses/*.parquet"),
         ("rewards", "rollouts/*/*/*/rewards/*/*.parquet"),
         ("pairs", "runs/*/*/pairs.parquet"),

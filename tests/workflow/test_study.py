@@ -38,8 +38,9 @@ def test_a_moved_checkout_and_a_moved_study_rebuild_nothing(copy, tmp_path):
 
 def test_dropped_pairs_are_exactly_the_planted_ones(built):
     planted = json.loads((built.results / "world/raw/defects.json").read_text())
+    tables = {source: f"dropped/{source}.parquet" for source in planted} | {"prompts": "dropped_prompts.parquet"}
     for source, reasons in planted.items():
-        dropped = pl.read_parquet(built.results / f"data/dropped/{source}.parquet")
+        dropped = pl.read_parquet(built.results / "data" / tables[source])
         found = dict(dropped["reason"].value_counts().iter_rows())
         assert found == {reason: n for reason, n in reasons.items() if n}, source
 

@@ -1,6 +1,5 @@
--- The pairs that did not pass the filter, each with its reason.
-SELECT
-    pair_id, source, prompt_id, prompt, chosen, rejected, chosen_score, rejected_score, reason
-FROM judged_pairs
-WHERE reason IS NOT NULL
-ORDER BY pair_id, chosen_score, rejected_score, reason;
+-- The pairs that did not pass the filter, each with its reason, in the order of the standard pairs.
+SELECT standard.* EXCLUDE (defect, file_row_number), judged.reason
+FROM standard
+POSITIONAL JOIN (FROM judged_pairs ORDER BY place) AS judged
+WHERE reason IS NOT NULL;

@@ -1,5 +1,5 @@
--- The pairs that passed the filter, with their tokens.
-SELECT * EXCLUDE reason
-FROM judged_pairs
-WHERE reason IS NULL
-ORDER BY pair_id;
+-- The pairs that passed the filter, with their tokens, in the order of the standard pairs: wide rows are not sorted again.
+SELECT standard.* EXCLUDE (defect, file_row_number), judged.* EXCLUDE (place, reason)
+FROM standard
+POSITIONAL JOIN (FROM judged_pairs ORDER BY place) AS judged
+WHERE reason IS NULL;

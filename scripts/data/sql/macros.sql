@@ -13,20 +13,25 @@ CREATE MACRO uniform(seed, identity) AS CAST('0x' || left(draw(seed, identity), 
 -- By how many percent a number lies above another one; null where there is none.
 CREATE MACRO percent_above(measured, printed) AS round(100 * (measured / nullif(printed, 0) - 1), 1);
 
--- Text.
-CREATE MACRO stripped(content) AS trim(content, e' \t\n\r');
-CREATE MACRO is_blank(content) AS stripped(content) = '';
--- runs of blanks are rare once every white space is a blank: four times as fast as a replacement of each
-CREATE MACRO normalised(content) AS
-    trim(regexp_replace(translate(lower(content), e'\t\n\r\f', '    '), '  +', ' ', 'g'));
+-- Text. Whole texts are scanned often, and `trim` and `translate` are slow: they are asked only where there is need.
+CREATE MACRO is_blank(content) AS NOT regexp_matches(content, '[^ \t\n\r]');
+CREATE MACRO has_space_around(content) AS regexp_matches(left(content, 1) || right(content, 1), '[ \t\n\r]');
+CREATE MACRO stripped(content) AS
+    CASE WHEN has_space_around(content) THEN trim(content, e' \t\n\r') ELSE content END;
+-- what is left of a text, case and white space aside
+CREATE MACRO squeezed(content) AS replace(
+    replace(replace(replace(replace(lower(content), ' ', ''), e'\n', ''), e'\t', ''), e'\r', ''), e'\f', ''
+);
+CREATE MACRO words(content) AS regexp_extract_all(lower(content), '[\p{L}\p{N}]+');
 
 -- Conversations: lists of {role, content}.
 CREATE MACRO message(speaker, said) AS {'role': speaker, 'content': said};
 CREATE MACRO contents(messages) AS list_transform(messages, lambda turn: turn.content);
 CREATE MACRO has_null(items) AS len(list_filter(items, lambda item: item IS NULL)) > 0;
 CREATE MACRO has_empty_round(messages) AS len(list_filter(messages, lambda turn: is_blank(turn.content))) > 0;
-CREATE MACRO normalised_messages(messages) AS
-    list_transform(messages, lambda turn: message(turn.role, normalised(turn.content)));
+CREATE MACRO squeezed_messages(messages) AS
+    list_transform(messages, lambda turn: message(turn.role, squeezed(turn.content)));
+CREATE MACRO questions(messages) AS list_filter(messages, lambda turn: turn.role = 'user');
 CREATE MACRO without_system(messages) AS CASE WHEN messages[1].role = 'system' THEN messages[2:] ELSE messages END;
 -- user, assistant, user, ... ; the last word is the `final` speaker's
 CREATE MACRO alternates(messages, final) AS

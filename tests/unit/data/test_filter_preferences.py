@@ -22,18 +22,32 @@ def words(pair):
     return {"pair_id": pair["pair_id"]} | {f"{side}_tokens": len((text or "").split()) for side, text in counts}
 
 
-def filtered(folder, pairs, margin=0.5, counts=None):
+EVALUATED = "What does a contaminated pair ask?"
+
+
+def filtered(folder, pairs, margin=0.5, counts=None, drop_near_duplicates=True):
     """(kept rows, dropped rows, facts); `counts` stands for the token counts where they are not the pairs' own."""
     standard, tokens, kept, dropped = (folder / f"{name}.parquet" for name in ("standard", "tokens", "kept", "dropped"))
-    tables.write_table(pairs, standard, tables.STANDARD)
+    tables.write_table(sorted(pairs, key=order), standard, tables.STANDARD)
     counts = list({p["pair_id"]: words(p) for p in pairs}.values()) if counts is None else counts
     tables.write_table(counts, tokens, tables.TOKEN_COUNTS)
-    facts = main(Args(standard, tokens, MAX_TOKENS, kept, dropped, margin))
+    evaluation = folder / "evaluation_prompts.parquet"
+    tables.write_table([{"benchmark": "b", "prompt": EVALUATED}], evaluation, tables.EVALUATION_PROMPTS)
+    looked_for = {"evaluation_prompts": evaluation, "drop_near_duplicates": drop_near_duplicates}
+    facts = main(Args(standard, tokens, MAX_TOKENS, kept, dropped, margin, **looked_for))
     return (
         tables.read_table(kept, tables.PREFERENCES).to_pylist(),
         tables.read_table(dropped, tables.DROPPED).to_pylist(),
         facts,
     )
+
+
+def order(pair):
+    """That of standard pairs."""
+    return [
+        (pair[key] is None, pair[key] or 0) if "score" in key else pair[key] or ""
+        for key in ("pair_id", "chosen_score", "rejected_score", "defect")
+    ]
 
 
 def conversation(*said):
@@ -47,6 +61,7 @@ EACH_REASON = {
     "same_response": standard_pair("same", "good", " good\n"),
     "too_long": standard_pair("long", "good " * MAX_TOKENS),
     "small_margin": standard_pair("margin", scores=(3.0, 2.75)),
+    "contaminated": standard_pair(conversation("hi", "hello", EVALUATED.lower())),
 }
 
 
@@ -59,7 +74,7 @@ def test_each_reason_once(tmp_path):
         reason: p["pair_id"] for reason, p in EACH_REASON.items()
     } | {"duplicate": second["pair_id"]}
     assert [p["pair_id"] for p in kept] == [first["pair_id"]]
-    assert facts == {"read": 8, "kept": 1, "dropped": 7} | dict.fromkeys([*EACH_REASON, "duplicate"], 1)
+    assert facts == {"read": 9, "kept": 1, "dropped": 8} | dict.fromkeys([*EACH_REASON, "duplicate"], 1)
 
 
 @pytest.mark.parametrize(
@@ -96,12 +111,32 @@ def test_a_dropped_twin_does_not_take_the_good_pair_with_it(tmp_path):
     assert {p["reason"]: p["chosen_score"] for p in dropped} == {"small_margin": 2.1, "duplicate": 4.0}
 
 
+def test_pairs_of_nearly_the_same_prompt_go_where_asked(tmp_path):
+    asked = ["A fox meets a goat and a cow in a dark forest", "a fox meets a goat and a cow in a dark forest!"]
+    pairs = [standard_pair(prompt, f"good {i}", "bad") for prompt in asked for i in (1, 2)]
+    pairs += [standard_pair(asked[0].replace(" ", "  "), "good 3", "bad"), standard_pair("another", "good", "bad")]
+    _, dropped, facts = filtered(tmp_path, pairs)
+    first = min(pairs[:5], key=lambda p: p["prompt_id"])["prompt"][0]["content"]
+    gone = 3 if "!" in first else 2  # a prompt with another white space is the same, and keeps its pairs with it
+    assert facts == {"read": 6, "kept": 6 - gone, "dropped": gone, "near_duplicate": gone}
+    assert {"!" in p["prompt"][0]["content"] for p in dropped} == {"!" not in first}
+    assert filtered(tmp_path, pairs, drop_near_duplicates=False)[2] == {"read": 6, "kept": 6, "dropped": 0}
+
+
+def test_a_dropped_pair_does_not_stand_for_its_prompt(tmp_path):
+    asked = ["A fox meets a goat and a cow in a dark forest", "a fox meets a goat and a cow in a dark forest!"]
+    first, second = sorted((standard_pair(prompt) for prompt in asked), key=lambda p: p["prompt_id"])
+    first["defect"] = "unparsable"
+    kept, _, _ = filtered(tmp_path, [first, second])
+    assert [p["pair_id"] for p in kept] == [second["pair_id"]]
+
+
 def test_a_contrary_judgement_is_no_duplicate(tmp_path):
     kept, _, _ = filtered(tmp_path, [standard_pair("q", "a", "b"), standard_pair("q", "b", "a")])
     assert len(kept) == 2
 
 
-texts = st.none() | st.sampled_from(["", " ", "a", "A ", "b", "a b c", "w " * 25])
+texts = st.none() | st.sampled_from(["", " ", "a", "A ", "b", "a b c", "a b c!", "w " * 25, EVALUATED])
 scored = st.tuples(st.sampled_from([1.0, 2.0, 2.25]), st.sampled_from([1.0, 1.75])) | st.just((None, None))
 
 

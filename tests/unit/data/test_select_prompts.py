@@ -1,5 +1,7 @@
 """Prompt sets: disjoint, stratified, stable, and an error that counts where there are too few."""
 
+from collections import Counter
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -32,9 +34,14 @@ def selected(folder, rows=ROWS, iterations=3, per_iteration=200, seed=1, **chang
             iteration_outputs=tuple(sets[f"iter{t}"] for t in range(1, iterations + 1)),
             length_bias_output=sets["length_bias"],
             held_out_output=sets["held_out"],
+            dropped=folder / "dropped.parquet",
             **sizes,
         )
     )
+    dropped = tables.read_table(folder / "dropped.parquet", tables.DROPPED_PROMPTS)["reason"].to_pylist()
+    assert facts["read"] == facts["pool"] + facts["dropped"] == facts["pool"] + len(dropped)
+    counts = {"read", "pool", "used", "dropped", "beyond_cap"}
+    assert Counter(dropped) == {key: n for key, n in facts.items() if key not in counts}
     return {name: read(path) for name, path in sets.items()}, facts
 
 
@@ -89,7 +96,7 @@ def test_a_cap_draws_by_identity_and_is_counted(tmp_path):
     rows = [{"prompt": f"question {i} ?"} for i in range(400)]  # they name no source: it is the collection's
     sizes = {"iterations": 1, "per_iteration": 100, "length_bias": 0, "validation": 0, "test": 0}
     sets, facts = selected(tmp_path, rows=rows, caps={"world": 150, "another": 1}, **sizes)
-    assert facts == {"pool": 150, "used": 100, "beyond_cap": 250}
+    assert facts == {"read": 150, "pool": 150, "used": 100, "dropped": 0, "beyond_cap": 250}
     turned, _ = selected(tmp_path, rows=rows[::-1], caps={"world": 150}, **sizes)
     assert turned == sets
     larger, _ = selected(tmp_path, rows=rows, caps={"world": 200}, **sizes)
@@ -105,11 +112,29 @@ def test_repeated_and_unusable_prompts_are_dropped_and_counted(tmp_path):
     rows = [{"prompt": p, "source": s} for p, s in (("A  b", "x"), ("a B ", "y"), ("", "x"), (None, "x"), ("c", None))]
     sizes = {"per_iteration": 1, "iterations": 1, "length_bias": 0, "validation": 0, "test": 1}
     sets, facts = selected(tmp_path, rows=rows, **sizes)
-    assert facts == {"pool": 2, "used": 2, "duplicate": 1, "empty_round": 1, "null_value": 1}
+    reasons = {"duplicate": 1, "empty_round": 1, "null_value": 1}
+    assert facts == {"read": 5, "pool": 2, "used": 2, "dropped": 3} | reasons
     assert sorted((row["source"], row["prompt"][0]["content"]) for row in sets["pool"]) == [
         ("world", "c"),
         ("x", "A  b"),
     ]
+
+
+def test_evaluation_prompts_and_near_duplicates_stay_out_whatever_the_order(tmp_path):
+    evaluation = tmp_path / "evaluation_prompts.parquet"
+    tables.write_table(
+        [{"benchmark": "b", "prompt": "How many legs has a fox?"}], evaluation, tables.EVALUATION_PROMPTS
+    )
+    story = "tell me a long story about a fox that meets a goat in a forest"
+    prompts = ["how many legs has a FOX", "How many legs has a cow?", story, f"{story} please", "another one"]
+    rows = [{"prompt": prompt, "source": "s"} for prompt in prompts]
+    sizes = {"iterations": 1, "per_iteration": 1, "length_bias": 0, "validation": 0, "test": 0}
+    sets, facts = selected(tmp_path, rows, evaluation_prompts=evaluation, **sizes)
+    counts = {"read": 5, "pool": 3, "used": 1, "dropped": 2}
+    assert facts == counts | {"contaminated": 1, "near_duplicate": 1}
+    asked = {row["prompt"][0]["content"] for row in sets["pool"]}
+    assert asked - {story, f"{story} please"} == {"How many legs has a cow?", "another one"}
+    assert selected(tmp_path, rows[::-1], evaluation_prompts=evaluation, **sizes)[0] == sets
 
 
 def test_too_few_prompts_are_counted_in_the_error(tmp_path):
@@ -126,7 +151,7 @@ def test_conversations_of_the_published_collections(tmp_path):
     ]
     sizes = {"per_iteration": 1, "iterations": 1, "length_bias": 0, "validation": 0, "test": 1}
     sets, facts = selected(tmp_path, rows=rows, **sizes)
-    assert facts == {"pool": 2, "used": 2, "roles_do_not_alternate": 1}
+    assert facts == {"read": 3, "pool": 2, "used": 2, "dropped": 1, "roles_do_not_alternate": 1}
     assert sorted(len(row["prompt"]) for row in sets["pool"]) == [1, 3]
     assert {row["source"] for row in sets["pool"]} == {"world"}
 
@@ -195,6 +220,7 @@ def test_prompts_of_each_layout(tmp_path, schema, row, prompt):
             iteration_outputs=(iteration,),
             length_bias_output=length_bias,
             held_out_output=held_out,
+            dropped=tmp_path / "dropped.parquet",
             **sizes,
         )
     )

@@ -1,4 +1,6 @@
-"""Instructions: what SFT may train on, and a count for each reason of what it may not."""
+"""Instructions: what SFT may train on, and what it may not with the reason."""
+
+from collections import Counter
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,7 +23,10 @@ def standardised(folder, *files, names=None):
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
     output = folder / "instructions.parquet"
     names = names or tuple(f"set{i}" for i in range(len(files)))
-    facts = main(Args(paths, names, output))
+    facts = main(Args(paths, names, output, folder / "dropped.parquet"))
+    reasons = tables.read_table(folder / "dropped.parquet", tables.DROPPED_INSTRUCTIONS)["reason"].to_pylist()
+    assert Counter(reasons) == {key: n for key, n in facts.items() if key not in ("read", "kept", "dropped")}
+    assert facts["read"] == facts["kept"] + facts["dropped"] == facts["kept"] + len(reasons)
     return tables.read_table(output, tables.INSTRUCTIONS).to_pylist(), facts
 
 
@@ -41,7 +46,7 @@ def test_each_reason_is_counted(tmp_path):
         {"conversations": None},
     ]
     made, facts = standardised(tmp_path, (rows, SHAREGPT))
-    assert facts == {"read": 9, "kept": 1, "empty_round": 1, "null_value": 2, "roles_do_not_alternate": 5}
+    assert facts == {"read": 9, "kept": 1, "dropped": 8, "empty_round": 1, "null_value": 2, "roles_do_not_alternate": 5}
     assert [turn["role"] for turn in made[0]["messages"]] == ["system", "user", "assistant", "user", "assistant"]
     assert made[0]["source"] == "set0"
 
@@ -75,7 +80,7 @@ def test_an_instruction_and_its_answer_in_each_layout(tmp_path, row, asked, answ
     blank = row | {"output": "", "response": "", "answer": ""}
     missing = row | {"instruction": None, "question": None}
     made, facts = standardised(tmp_path, ([{k: r[k] for k in row} for r in (row, blank, missing)], text))
-    assert facts == {"read": 3, "kept": 1, "empty_round": 1, "null_value": 1}
+    assert facts == {"read": 3, "kept": 1, "dropped": 2, "empty_round": 1, "null_value": 1}
     assert made[0]["messages"] == [{"role": "user", "content": asked}, {"role": "assistant", "content": answered}]
 
 

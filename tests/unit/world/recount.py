@@ -16,9 +16,12 @@ Judged = tuple[str | None, list[tuple[str, str]], str, str, float]
 MAX_TOKENS = 256
 
 
-def fates(source: str, rows: list[Row], minimum_margin: float) -> Counter[str]:
+def fates(
+    source: str, rows: list[Row], minimum_margin: float, evaluated: set[str], near_duplicates: bool = False
+) -> Counter[str]:
     found: Counter[str] = Counter()
     seen = set()
+    asked: dict[str, tuple[str, ...]] = {}
     for defect, context, chosen, rejected, margin in ADAPTERS[source](rows):
         key = tuple(" ".join(text.lower().split()) for _, text in [*context, ("", chosen), ("", rejected)])
         words = [len(text.split()) for text in (*(text for _, text in context), max(chosen, rejected, key=len))]
@@ -32,12 +35,21 @@ def fates(source: str, rows: list[Row], minimum_margin: float) -> Counter[str]:
             found["too_long"] += 1
         elif margin < minimum_margin:
             found["small_margin"] += 1
+        elif any(role == "user" and bare(text) in evaluated for role, text in context):
+            found["contaminated"] += 1
         elif key in seen:
             found["duplicate"] += 1
+        elif near_duplicates and asked.setdefault(bare(*(text for _, text in context)), key[:-2]) != key[:-2]:
+            found["near_duplicate"] += 1
         else:
             found["kept"] += 1
             seen.add(key)
     return found
+
+
+def bare(*texts: str) -> str:
+    """Words alone. Of the world's prompts those with equal words are near-duplicates, and no others."""
+    return " ".join(re.findall(r"\w+", " ".join(texts)))
 
 
 def hh_rlhf(rows: list[Row]) -> Iterator[Judged]:

@@ -1,0 +1,3 @@
+-- The raw prompts that the pool does not take, each with the `reason`.
+SELECT * EXCLUDE (filename)
+FROM files.dropped_prompts

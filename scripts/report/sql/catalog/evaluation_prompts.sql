@@ -1,0 +1,3 @@
+-- What the benchmarks ask, and no training prompt may hold.
+SELECT * EXCLUDE (filename)
+FROM files.evaluation_prompts
