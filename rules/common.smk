@@ -42,6 +42,10 @@ TRAINED = [f"{name}-iter{t}" for name, run in STUDY.runs.items() for t in range(
 POLICIES = (["sft"] if STUDY.sft else []) + TRAINED
 JUDGES = {**STUDY.prompted_judges, **STUDY.reward_models, **STUDY.preference_models}  # in the order of Table 1
 LOCAL_JUDGES = [name for name, judge in JUDGES.items() if not getattr(judge, "endpoint", None)]
+CHAT = STUDY.evaluation.chat.benchmarks if STUDY.evaluation and STUDY.runs else {}
+ANNOTATORS = STUDY.evaluation.judges if STUDY.evaluation else {}  # who judges the answers to chat benchmarks
+BASELINES = STUDY.evaluation.baselines if STUDY.evaluation else {}
+COMPARED = [*POLICIES, *BASELINES]  # the rows of Table 2
 ITERATIONS = max((STUDY.runs[name].iterations for name in ONLINE), default=0)
 # runs whose sampler generates with the policy as it was after its first epoch; train_dpo publishes it for them
 BY_EPOCH = [name for name in ONLINE if any(a.policy == "epoch1" for a in STUDY.samplers[STUDY.runs[name].sampler])]
@@ -49,7 +53,7 @@ BY_EPOCH = [name for name in ONLINE if any(a.policy == "epoch1" for a in STUDY.s
 
 wildcard_constraints:
     study=STUDY.study,
-    collection="preferences|instructions|prompts|benchmarks",
+    collection="preferences|instructions|prompts|benchmarks|answers|calibration",
     source="[a-z0-9_]+",
     mix="|".join(DATA.mixes) or "none",
     pretrained="base|instruct",
@@ -58,7 +62,10 @@ wildcard_constraints:
     judge="|".join(LOCAL_JUDGES) or "none",
     pairs="reward_bench|held_out",
     run="|".join(STUDY.runs) or "none",
-    policy="|".join([*POLICIES, *(f"{run}-best" for run in ONLINE), *(f"{run}-iter[0-9]+-epoch1" for run in BY_EPOCH)])
+    benchmark="|".join(CHAT) or "none",
+    annotator="|".join(ANNOTATORS) or "none",
+    role="baselines|annotators",
+    policy="|".join([*COMPARED, *(f"{run}-best" for run in ONLINE), *(f"{run}-iter[0-9]+-epoch1" for run in BY_EPOCH)])
     or "none",
     sampler="[a-z0-9_]+",
     prompts=r"iter\d+|held_out|length_bias",
@@ -119,16 +126,31 @@ def benchmarks():
         return {}
     rows = {name: task.data for name, task in academic_tasks().items()}
     examples = {f"{name}_examples": task.examples for name, task in academic_tasks().items() if task.examples}
-    return {"reward_bench": STUDY.evaluation.reward_bench, **rows, **examples}
+    chat = {name: benchmark.questions for name, benchmark in CHAT.items()}
+    return {"reward_bench": STUDY.evaluation.reward_bench, **chat, **rows, **examples}
 
 
 def academic_tasks():
     return STUDY.evaluation.academic.tasks if STUDY.evaluation and STUDY.evaluation.academic else {}
 
 
+def chat_files():
+    """What chat benchmarks publish beside their questions, by collection and name; raw files lie as those of sources."""
+    chat = STUDY.evaluation.chat if CHAT else sections.Chat()
+    found = {"answers": {}, "calibration": {}}
+    if chat.mt_bench and chat.mt_bench.references:
+        found["answers"]["mt_bench"] = chat.mt_bench.references
+    if chat.arena_hard:
+        found["answers"]["arena_hard"] = chat.arena_hard.baseline
+    if chat.alpaca_eval:
+        files = {"difficulty": chat.alpaca_eval.difficulty, "gamed": chat.alpaca_eval.gamed}
+        found["calibration"] = {name: where for name, where in files.items() if where}
+    return found
+
+
 def origin(collection, source):
     named = {"preferences": DATA.preferences, "instructions": DATA.instructions, "prompts": DATA.prompts}
-    return {**named, "benchmarks": benchmarks()}[collection][source]
+    return {**named, "benchmarks": benchmarks(), **chat_files()}[collection][source]
 
 
 def local_copy(where):
@@ -260,6 +282,8 @@ def policy_folder(study, policy):
         return f"results/{study}/models/sft"
     if policy.endswith("-best"):  # the iteration that validation prompts chose
         return f"results/{study}/runs/{policy.removesuffix('-best')}/best"
+    if policy in BASELINES:
+        return f"results/{study}/models/baselines/{policy}"
     run, t, folder = named_policy(policy)
     return f"results/{study}/runs/{run}/iter{t}/{folder}"
 
@@ -403,6 +427,37 @@ def limit_flags():
 def named_files(files):
     """Named inputs or outputs of a rule as command-line flags of the same names."""
     return " ".join(f"--{name.replace('_', '-')} {paths}" for name, paths in files.items())
+
+
+# --- chat benchmarks ----------------------------------------------------------------------------------------------------
+
+
+def other_model(role, name):
+    """Where a model comes from that the study does not train: a baseline, or a judge that vLLM runs."""
+    return BASELINES[name] if role == "baselines" else ANNOTATORS[name].vllm
+
+
+def annotator_model(study, annotator):
+    """The folder of the model that an annotator is, if it is one."""
+    if ANNOTATORS[annotator].vllm:
+        return [f"results/{study}/models/annotators/{annotator}"]
+    if ANNOTATORS[annotator].preference:
+        return [f"results/{study}/models/preference/{ANNOTATORS[annotator].preference}"]
+    return []
+
+
+def annotator_flags(annotator):
+    """How an annotator is asked; the key is no flag, it stays in the environment."""
+    judge = ANNOTATORS[annotator]
+    words = [f"--kind {judge.kind} --verdict {judge.verdict}"]
+    words += [flags(judge.endpoint, "endpoint.")] if judge.endpoint else []
+    return " ".join(words)
+
+
+def chat_scores(benchmark, ending):
+    """The scores of a benchmark by its first annotator, or a file beside them."""
+    folder = f"results/{{study}}/evaluation/{benchmark}/scores/{CHAT[benchmark].judges[0]}"
+    return [f"{folder}/{policy}.json" for policy in COMPARED] if ending == "json" else f"{folder}/{ending}"
 
 
 def page_inputs():

@@ -26,6 +26,12 @@ WORLD_FILES = [
     "arc_examples.jsonl.gz",
     "humaneval.jsonl.gz",
     "mbpp.jsonl.gz",
+    "alpaca_eval.jsonl.gz",
+    "alpaca_eval_difficulty.jsonl.gz",
+    "alpaca_eval_gamed.jsonl.gz",
+    "mt_bench.jsonl.gz",
+    "arena_hard.jsonl.gz",
+    "arena_hard_answers.jsonl.gz",
     "defects.json",
 ]
 

@@ -1,4 +1,9 @@
-# What each policy is worth on held-out prompts, and which iteration is the result of a run (Algorithm 2, line 7).
+# What each policy is worth: on held-out prompts, which also choose the result of a run (Algorithm 2, line 7), and on the
+# chat benchmarks of Table 2: questions -> answers -> judgments -> scores.
+
+
+localrules:
+    standardise_questions,
 
 
 rule measure_responses:  # reward, gold reward, length and log pi/pi_0 of a policy's answers to held-out prompts
@@ -123,3 +128,160 @@ rule evaluate_academic:  # six benchmarks by lm-evaluation-harness, in one proce
         "python -m scripts.evaluate.evaluate_academic --policy {input.policy} --rows {input.rows}"
         " --examples {input.examples} {params.tasks} {params.academic} --dtype {params.dtype}"
         " --scores {output.scores} --samples {output.samples} > {log} 2>&1"
+
+
+rule standardise_questions:  # a chat benchmark as published -> turns, references, the answer to compare with
+    input:
+        raw="results/{study}/data/raw/benchmarks/{benchmark}.parquet",
+        answers=lambda w: [
+            f"results/{w.study}/data/raw/answers/{name}.parquet"
+            for name in chat_files()["answers"]
+            if name == w.benchmark
+        ],
+    output:
+        questions="results/{study}/evaluation/{benchmark}/questions.parquet",
+    log:
+        "results/{study}/logs/standardise_questions/{benchmark}.log",
+    benchmark:
+        "results/{study}/benchmarks/standardise_questions/{benchmark}.tsv"
+    params:
+        answers=lambda w, input: f"--answers {input.answers}" if input.answers else "",
+        code=lambda w: code_digest("scripts.evaluate.standardise_questions", f"questions/{w.benchmark}.sql"),
+    shell:
+        "python -m scripts.evaluate.standardise_questions --benchmark {wildcards.benchmark} --raw {input.raw}"
+        " {params.answers} --output {output.questions} > {log} 2>&1"
+
+
+rule answer_questions:  # all chat benchmarks in one start of the engine
+    input:
+        questions=expand("results/{{study}}/evaluation/{benchmark}/questions.parquet", benchmark=list(CHAT) or ["none"]),
+        policy=lambda w: policy_folder(w.study, w.policy),
+    output:
+        answers=expand(
+            "results/{{study}}/evaluation/{benchmark}/answers/{{policy}}.parquet", benchmark=list(CHAT) or ["none"]
+        ),
+    log:
+        "results/{study}/logs/answer_questions/{policy}.log",
+    benchmark:
+        "results/{study}/benchmarks/answer_questions/{policy}.tsv"
+    threads: resource("answer_questions", "threads")
+    resources:
+        gpu=resource("answer_questions", "gpus"),
+        mem_mb=memory_mb("answer_questions"),
+        runtime=resource("answer_questions", "hours") * 60,
+    params:
+        benchmarks=list(CHAT),
+        settings=flags(
+            {
+                name: getattr(STUDY.evaluation.chat, name)
+                for name in ("engine", "max_prompt_tokens", "max_new_tokens")
+                if CHAT
+            }
+        ),
+        dtype=STUDY.generation.dtype,
+        seed=STUDY.seed,
+        code=code_digest("scripts.evaluate.answer_questions"),
+    shell:
+        "python -m scripts.evaluate.answer_questions --policy {input.policy} --policy-name {wildcards.policy}"
+        " --benchmarks {params.benchmarks} --questions {input.questions} {params.settings} --dtype {params.dtype}"
+        " --seed {params.seed} --output {output.answers} > {log} 2>&1"
+
+
+rule judge_answers:
+    input:
+        questions="results/{study}/evaluation/{benchmark}/questions.parquet",
+        answers="results/{study}/evaluation/{benchmark}/answers/{policy}.parquet",
+        model=lambda w: annotator_model(w.study, w.annotator),
+        prompt=lambda w: ANNOTATORS[w.annotator].prompt or [],
+    output:
+        judgments="results/{study}/evaluation/{benchmark}/judgments/{annotator}/{policy}.parquet",
+    log:
+        "results/{study}/logs/judge_answers/{benchmark}-{annotator}-{policy}.log",
+    benchmark:
+        "results/{study}/benchmarks/judge_answers/{benchmark}-{annotator}-{policy}.tsv"
+    threads: resource("judge_answers", "threads")
+    resources:
+        gpu=resource("judge_answers", "gpus"),
+        mem_mb=memory_mb("judge_answers"),
+        runtime=resource("judge_answers", "hours") * 60,
+    params:
+        annotator=lambda w: annotator_flags(w.annotator),
+        files=lambda w, input: flags({name: getattr(input, name) or None for name in ("model", "prompt")}),
+        seed=STUDY.seed,
+        code=code_digest("scripts.evaluate.judge_answers"),
+    shell:
+        "python -m scripts.evaluate.judge_answers --benchmark {wildcards.benchmark} --judge {wildcards.annotator}"
+        " {params.annotator} {params.files} --policy-name {wildcards.policy} --questions {input.questions}"
+        " --answers {input.answers} --cache results/{wildcards.study}/evaluation/replies/{wildcards.annotator}"
+        " --seed {params.seed} --output {output.judgments} > {log} 2>&1"
+
+
+rule score_alpaca_eval:  # win rate, length-controlled too; all policies in one job, so that differences are paired
+    input:
+        judgments=expand(
+            "results/{{study}}/evaluation/alpaca_eval/judgments/{{annotator}}/{policy}.parquet",
+            policy=COMPARED or ["none"],
+        ),
+        calibration=[f"results/{{study}}/data/raw/calibration/{name}.parquet" for name in chat_files()["calibration"]],
+    output:
+        scores=expand(
+            "results/{{study}}/evaluation/alpaca_eval/scores/{{annotator}}/{policy}.json", policy=COMPARED or ["none"]
+        ),
+        differences="results/{study}/evaluation/alpaca_eval/scores/{annotator}/differences.csv",
+    log:
+        "results/{study}/logs/score_alpaca_eval/{annotator}.log",
+    benchmark:
+        "results/{study}/benchmarks/score_alpaca_eval/{annotator}.tsv"
+    params:
+        calibration=lambda w, input: flags(dict(zip(chat_files()["calibration"], input.calibration))),
+        seed=STUDY.seed,
+        code=code_digest("scripts.evaluate.alpaca_eval"),
+    shell:
+        "python -m scripts.evaluate.alpaca_eval --annotations {input.judgments} {params.calibration}"
+        " --seed {params.seed} --output {output.scores} --differences {output.differences} > {log} 2>&1"
+
+
+rule score_mt_bench:
+    input:
+        judgments=expand(
+            "results/{{study}}/evaluation/mt_bench/judgments/{{annotator}}/{policy}.parquet",
+            policy=COMPARED or ["none"],
+        ),
+    output:
+        scores=expand(
+            "results/{{study}}/evaluation/mt_bench/scores/{{annotator}}/{policy}.json", policy=COMPARED or ["none"]
+        ),
+        differences="results/{study}/evaluation/mt_bench/scores/{annotator}/differences.csv",
+    log:
+        "results/{study}/logs/score_mt_bench/{annotator}.log",
+    benchmark:
+        "results/{study}/benchmarks/score_mt_bench/{annotator}.tsv"
+    params:
+        seed=STUDY.seed,
+        code=code_digest("scripts.evaluate.mt_bench"),
+    shell:
+        "python -m scripts.evaluate.mt_bench --judgments {input.judgments} --seed {params.seed}"
+        " --output {output.scores} --differences {output.differences} > {log} 2>&1"
+
+
+rule score_arena_hard:
+    input:
+        judgments=expand(
+            "results/{{study}}/evaluation/arena_hard/judgments/{{annotator}}/{policy}.parquet",
+            policy=COMPARED or ["none"],
+        ),
+    output:
+        scores=expand(
+            "results/{{study}}/evaluation/arena_hard/scores/{{annotator}}/{policy}.json", policy=COMPARED or ["none"]
+        ),
+        differences="results/{study}/evaluation/arena_hard/scores/{annotator}/differences.csv",
+    log:
+        "results/{study}/logs/score_arena_hard/{annotator}.log",
+    benchmark:
+        "results/{study}/benchmarks/score_arena_hard/{annotator}.tsv"
+    params:
+        seed=STUDY.seed,
+        code=code_digest("scripts.evaluate.arena_hard"),
+    shell:
+        "python -m scripts.evaluate.arena_hard --judgments {input.judgments} --seed {params.seed}"
+        " --output {output.scores} --differences {output.differences} > {log} 2>&1"

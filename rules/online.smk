@@ -73,12 +73,13 @@ rule rank_responses:  # the same by a pairwise preference model, which compares 
         mem_mb=memory_mb("rank_responses"),
         runtime=resource("rank_responses", "hours") * 60,
     params:
-        how=lambda w: flags({key: getattr(JUDGES[w.preference], key) for key in ("ranking", "both_orders")}),
+        ranking=lambda w: flags({key: getattr(JUDGES[w.preference], key) for key in ("ranking", "both_orders")}),
+        scoring=flags(STUDY.scoring),
         seed=STUDY.seed,
         code=code_digest("scripts.online.rank_responses"),
     shell:
         "python -m scripts.online.rank_responses --responses {input.responses} --preference-model {input.model}"
-        " {params.how} --seed {params.seed} --output {output.rewards} > {log} 2>&1"
+        " {params.ranking} {params.scoring} --seed {params.seed} --output {output.rewards} > {log} 2>&1"
 
 
 rule select_pairs:  # line 5: two responses, by default best and worst, by reward - lambda * characters (Equation 9)

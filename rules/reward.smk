@@ -99,8 +99,9 @@ rule score_pairs:  # which of two responses is better: RewardBench, and pairs of
     params:
         kind=lambda w: judge_kind(w.judge),
         orders=judge_orders,
+        scoring=flags(STUDY.scoring),
         seed=STUDY.seed,
         code=code_digest("scripts.reward.score_pairs"),
     shell:
         "python -m scripts.reward.score_pairs --pairs {input.pairs} --of {wildcards.pairs} --model {input.model}"
-        " --kind {params.kind} {params.orders} --seed {params.seed} --output {output.scores} > {log} 2>&1"
+        " --kind {params.kind} {params.orders} {params.scoring} --seed {params.seed} --output {output.scores} > {log} 2>&1"

@@ -3,6 +3,7 @@
 
 localrules:
     retrieve_model,
+    retrieve_other_model,
 
 
 rule train_base:  # the demo's base model: a small Llama pretrained on the world's documents
@@ -60,6 +61,22 @@ rule retrieve_model:
     shell:
         "python -m scripts.sft.retrieve_model {params.origin} --chat-template {ROOT}/{params.template}"
         " --output {output.model} > {log} 2>&1"
+
+
+rule retrieve_other_model:  # a baseline of Table 2, or a judge that runs in this study; with its own chat template
+    input:
+        local=lambda w: local_input(other_model(w.role, w.other)),
+    output:
+        model=directory("results/{study}/models/{role}/{other}"),
+    log:
+        "results/{study}/logs/retrieve_other_model/{role}-{other}.log",
+    benchmark:
+        "results/{study}/benchmarks/retrieve_other_model/{role}-{other}.tsv"
+    params:
+        origin=lambda w: origin_flags(other_model(w.role, w.other), keys=("hub", "revision")),
+        code=code_digest("scripts.sft.retrieve_model"),
+    shell:
+        "python -m scripts.sft.retrieve_model {params.origin} --output {output.model} > {log} 2>&1"
 
 
 rule train_sft:

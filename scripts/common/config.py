@@ -269,7 +269,7 @@ class Limits(Section):
 
 
 class Scoring(Section):
-    """How reward models read responses; the rewards do not depend on it, but for the precision of `dtype`."""
+    """How reward and preference models read responses; what they say depends on the precision of `dtype` alone."""
 
     engine: Literal["auto", "vllm", "transformers"] = Field("auto", description="auto: vLLM on a GPU, if it imports.")
     dtype: Literal["auto", "bfloat16", "float32"] = Field("auto", description="auto: that of the model's weights.")
@@ -398,6 +398,74 @@ class Academic(Section):
     )
 
 
+class Judge(Section):
+    """Who judges answers: exactly one of an endpoint, a model in process, a preference model, the gold reward."""
+
+    endpoint: Endpoint | None = None
+    vllm: Origin | None = Field(None, description="A chat model that vLLM runs in the judging job itself.")
+    preference: Name | None = Field(None, description="A pairwise preference model of the study; it can't rate.")
+    gold: bool = Field(False, description="The gold reward of the demo's world.")
+    verdict: Literal["text", "logprobs", "function"] = Field(
+        "text",
+        description="AlpacaEval: take the letter that is written, its probability (weighted_alpaca_eval_gpt4_turbo), "
+        "or the ranking that a function is called with (alpaca_eval_gpt4_turbo_fn).",
+    )
+    prompt: str | None = Field(None, description="A local copy of the benchmark's official judge prompt file.")
+
+    @property
+    def kind(self) -> Literal["endpoint", "vllm", "preference", "gold"]:
+        if self.endpoint:
+            return "endpoint"
+        return "vllm" if self.vllm else "preference" if self.preference else "gold"
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if [self.endpoint, self.vllm, self.preference, self.gold or None].count(None) != 3:
+            raise ValueError("give exactly one of 'endpoint', 'vllm', 'preference' and 'gold: true'")
+        if self.verdict == "function" and not self.endpoint:
+            raise ValueError("verdict: only an endpoint can be made to call a function; use text or logprobs")
+        return self
+
+
+class Benchmark(Section):
+    """A chat benchmark: its questions, and the judges that score it; the first judge's score is that of Table 2."""
+
+    questions: Origin
+    judges: list[Name] = Field(min_length=1)
+
+
+class AlpacaEval(Benchmark):
+    """AlpacaEval 2; without both calibrations there is no length-controlled win rate, and the tables say so."""
+
+    difficulty: Origin | None = Field(None, description="instruction_difficulty.csv of tatsu-lab/alpaca_eval.")
+    gamed: Origin | None = Field(None, description="df_gamed.csv of tatsu-lab/alpaca_eval.")
+
+
+class MTBench(Benchmark):
+    references: Origin | None = Field(None, description="Reference answers, where they are a file of their own.")
+
+
+class ArenaHard(Benchmark):
+    baseline: Origin = Field(description="The answers of the baseline, gpt-4-0314.")
+
+
+class Chat(Section):
+    """The chat benchmarks of Table 2 (Section 4.1)."""
+
+    engine: Literal["auto", "vllm", "transformers"] = Field("auto", description="What answers the questions.")
+    max_prompt_tokens: Positive = Field(6144, description="Of a question with all earlier turns.")
+    max_new_tokens: Positive = 2048
+    alpaca_eval: AlpacaEval | None = None
+    mt_bench: MTBench | None = None
+    arena_hard: ArenaHard | None = None
+
+    @property
+    def benchmarks(self) -> dict[str, Benchmark]:
+        """Those that the study runs, by name."""
+        named = {"alpaca_eval": self.alpaca_eval, "mt_bench": self.mt_bench, "arena_hard": self.arena_hard}
+        return {name: benchmark for name, benchmark in named.items() if benchmark}
+
+
 class Evaluation(Section):
     reward: Name = Field(description="The reward model whose reward is reported and, without a gold reward, judges.")
     judge: Literal["gold", "reward"] = Field("reward", description="Whose scores decide wins; gold: the demo's world.")
@@ -406,6 +474,9 @@ class Evaluation(Section):
     length_bias_prompts: Positive = Field(2_000, description="Prompts of Figure 3 (the paper: 2K).")
     length_bias_responses: int = Field(16, gt=1, description="Responses per prompt (caption: 16; text: 8).")
     academic: Academic | None = Field(None, description="Academic benchmarks; absent: none.")
+    judges: dict[Name, Judge] = {}
+    chat: Chat = Chat()
+    baselines: dict[Name, Origin] = Field({}, description="Other models for a row in Table 2: hub ids or folders.")
 
 
 class Resources(Section):
@@ -429,6 +500,9 @@ class World(Section):
     pairs: dict[Name, Positive] = Field(description="Pairs that each preference source shall hold.")
     reward_bench: Positive = Field(description="Pairs of each of the four RewardBench categories.")
     academic: Positive = Field(60, description="Rows of each academic benchmark; of those in code some third.")
+    chat_questions: dict[Literal["alpaca_eval", "mt_bench", "arena_hard"], Positive] = Field(
+        {"alpaca_eval": 120, "mt_bench": 40, "arena_hard": 60}, description="Questions of each chat benchmark."
+    )
     length_bias: dict[Literal["fact", "list", "math", "safe"], float] = Field(
         description="What 100 characters are worth to an annotator, in units of gold reward."
     )
@@ -507,6 +581,7 @@ class Study(Section):
             known("evaluation.reward", self.evaluation.reward, "reward_models", self.reward_models)
             if self.evaluation.judge == "gold" and self.world is None:
                 raise ValueError("evaluation.judge: 'gold' needs the section 'world'; use 'reward'")
+            self._check_judges(self.evaluation, known)
         if self.runs and not self.sft:
             raise ValueError("runs: a run starts from the SFT model, so the section 'sft' is needed")
         for section in ("reward_models", "preference_models"):
@@ -544,6 +619,22 @@ class Study(Section):
                     f"out '{key}'"
                 )
         return self
+
+    def _check_judges(self, evaluation: Evaluation, known: Any) -> None:
+        """Benchmarks name judges that exist, and that can do what the benchmark asks."""
+        for name, judge in evaluation.judges.items():
+            known(f"evaluation.judges.{name}.preference", judge.preference, "preference_models", self.preference_models)
+            if judge.gold and self.world is None:
+                raise ValueError(f"evaluation.judges.{name}: 'gold' needs the section 'world'")
+        for benchmark, section in evaluation.chat.benchmarks.items():
+            for name in section.judges:
+                where = f"evaluation.chat.{benchmark}.judges"
+                known(where, name, "evaluation.judges", evaluation.judges)
+                if benchmark == "mt_bench" and evaluation.judges[name].preference:
+                    raise ValueError(f"{where}: '{name}' is a preference model, which compares and gives no ratings")
+        for name in evaluation.baselines:
+            if name == "sft" or name in self.runs:
+                raise ValueError(f"evaluation.baselines.{name}: the study's own policies have this name")
 
 
 def merge(shared: Any, changes: Any) -> Any:

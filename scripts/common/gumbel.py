@@ -20,7 +20,7 @@ def sample(logits: "Tensor", temperatures: "Tensor", seeds: "Tensor", step: int)
 
     Args:
         logits: (rows, vocabulary).
-        temperatures: (rows,), positive.
+        temperatures: (rows,); 0 takes the likeliest token.
         seeds: (rows,), int64.
         step: how many tokens of the response came before.
 
@@ -28,7 +28,10 @@ def sample(logits: "Tensor", temperatures: "Tensor", seeds: "Tensor", step: int)
         (rows,), int64.
     """
     noise = gumbel(seeds, step, logits.shape[-1])
-    return (logits.double() / temperatures.double().unsqueeze(-1) + noise).argmax(-1)
+    temperature = temperatures.double().unsqueeze(-1)
+    # of a division by 0 nothing is taken; it must not be the likeliest token plus noise, however small the noise
+    drawn = logits.double() / temperature.where(temperature > 0, 1.0) + noise
+    return drawn.where(temperature > 0, logits.double()).argmax(-1)
 
 
 def gumbel(seeds: "Tensor", step: int, vocabulary: int) -> "Tensor":

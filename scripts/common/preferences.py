@@ -6,20 +6,25 @@ A or with B, P(first better) is p_A / (p_A + p_B). Read in both orders and avera
 whatever the model's liking for a position; how much it likes one is measured.
 """
 
+import re
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from scripts.common.batches import batches
 from scripts.common.chat import Message, conversation_ids, prompt_ids
 from scripts.common.errors import StudyError
 from scripts.common.seeds import seed_from
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+    from scripts.common.config import Endpoint
+    from scripts.common.engines import EngineName
+    from scripts.common.models import Dtype
 
 LABELS = ("A", "B")
 LAYOUT = "[CONTEXT] {} [RESPONSE A] {} [RESPONSE B] {}"
@@ -91,108 +96,108 @@ def label_ids(tokenizer: "PreTrainedTokenizerBase") -> tuple[int, int]:
     return a, b
 
 
-class Judge(Protocol):
+class Judge(ABC):
     """Whoever reads comparisons and answers A or B."""
 
+    @abstractmethod
     def log_odds_of_a(self, comparisons: Sequence[Comparison]) -> np.ndarray:
         """log(p_A / p_B) of each, shape (comparisons,): the first response is A; nan where there is no verdict."""
-        ...
+
+    def log_odds(self, comparisons: Sequence[Comparison], read: np.ndarray | None = None) -> np.ndarray:
+        """log(P(first better) / P(second better)) by the order in which it was read, shape (comparisons, 2).
+
+        Column 0: with the first response as A; column 1: with the second as A. Both columns have the same sign where
+        the verdict does not depend on the order; nan where nothing was read, or no verdict was given.
+
+        Args:
+            read: which orders to read, shape (comparisons, 2); both if left out. See `drawn_orders` for one of them.
+        """
+        read = np.ones((len(comparisons), 2), bool) if read is None else read
+        turned = [Comparison(c.prompt, c.second, c.first) for c in comparisons]
+        asked = [(index, order) for order in (0, 1) for index in np.flatnonzero(read[:, order])]
+        values = self.log_odds_of_a([(comparisons, turned)[order][index] for index, order in asked])
+        found = np.full(read.shape, np.nan)
+        for (index, order), value in zip(asked, values, strict=True):
+            found[index, order] = -value if order else value
+        return found
 
 
-class LocalJudge:
-    """A preference model, or a chat model that is asked, on this machine; its labels' logits are read directly."""
+def drawn_orders(seed: int, identities: Sequence[Sequence[object]]) -> np.ndarray:
+    """One order for each comparison, to be read by a judge; drawn by identity, so that no position is favoured."""
+    first = np.array([seed_from(seed, "order", *identity) % 2 == 0 for identity in identities], bool)
+    return np.stack([first, ~first], axis=1)
+
+
+class LocalJudge(Judge):
+    """A preference model, or a chat model that is asked, on this machine; the logits of its labels are read directly.
+
+    Args:
+        folder: of the model.
+        dtype: the name of a torch type, or `auto` for that of the weights.
+        layout: `LAYOUT` for a preference model, `QUESTION` for a chat model.
+        token_budget: padded tokens of one batch.
+        engine: see `next_tokens.open_reader`.
+        progress: show a bar.
+    """
 
     def __init__(
         self,
         folder: Path,
-        dtype: str = "auto",
+        dtype: "Dtype | Literal['auto']" = "auto",
         layout: str = LAYOUT,
         token_budget: int = 16_384,
+        engine: "EngineName" = "auto",
         progress: bool = False,
     ) -> None:
-        """
-        Args:
-            folder: of the model.
-            dtype: the name of a torch type, or `auto` for that of the weights.
-            layout: `LAYOUT` for a preference model, `QUESTION` for a chat model.
-            token_budget: padded tokens of one batch.
-            progress: show a bar.
-        """
-        from scripts.common.models import for_inference, load_policy, load_tokenizer
+        from scripts.common.models import load_tokenizer
+        from scripts.common.next_tokens import open_reader
 
         self._tokenizer = load_tokenizer(folder)
-        self._labels = list(label_ids(self._tokenizer))
-        self._model = for_inference(load_policy(folder, dtype))
-        self._layout, self._token_budget, self._progress = layout, token_budget, progress
+        self._labels = label_ids(self._tokenizer)
+        self._reader = open_reader(engine, folder, dtype, token_budget)
+        self._layout, self._progress = layout, progress
 
     def log_odds_of_a(self, comparisons: Sequence[Comparison]) -> np.ndarray:
-        """log(p_A / p_B) of each, shape (comparisons,); the same in any batch (promise 1)."""
-        logits = self._label_logits([prompt_ids(self._tokenizer, question(c, self._layout)) for c in comparisons])
+        asked = [prompt_ids(self._tokenizer, question(comparison, self._layout)) for comparison in comparisons]
+        logits = self._reader.logits(asked, self._labels, self._progress)
         return logits[:, 0] - logits[:, 1]
 
-    def _label_logits(self, asked: Sequence[Sequence[int]]) -> np.ndarray:
-        """The logits of the two labels after each prompt, shape (prompts, 2)."""
-        import torch
-        from tqdm import tqdm
 
-        model = self._model
-        longest, limit = max(map(len, asked), default=0), model.config.max_position_embeddings
-        if longest > limit:
-            raise StudyError(
-                f"{model.name_or_path}: a comparison has {longest} tokens; the model takes {limit} "
-                "(max_position_embeddings). Generate shorter responses, or compare them with another model."
-            )
-        found = np.zeros((len(asked), 2))
-        with torch.inference_mode():
-            progress = tqdm(total=len(asked), unit="comparison", mininterval=5, disable=not self._progress)
-            for batch in batches([len(ids) for ids in asked], self._token_budget):
-                rows, width = [asked[i] for i in batch.filled], batch.width
-                ids = torch.tensor([[0] * (width - len(row)) + list(row) for row in rows], device=model.device)
-                lengths = torch.tensor([[len(row)] for row in rows], device=model.device)
-                mask = (torch.arange(width, device=model.device) >= width - lengths).long()
-                logits = model(
-                    input_ids=ids,
-                    attention_mask=mask,
-                    position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
-                    logits_to_keep=1,
-                    use_cache=False,
-                ).logits
-                found[batch.indices] = logits[: len(batch.indices), -1, self._labels].double().cpu().numpy()
-                progress.update(len(batch.indices))
-            progress.close()
-        if not np.isfinite(found).all():
-            raise StudyError(
-                f"{model.name_or_path}: gives logits that are no finite numbers; has its training diverged?"
-            )
-        return found
+class EndpointJudge(Judge):
+    """A chat model behind an endpoint, asked `QUESTION`; answers are kept by content in the folder `cache`.
+
+    Where the endpoint lists log-probabilities of the first token, p_A and p_B are the sums over tokens that are the
+    letter but for white space; a letter that is not listed gets the lowest probability listed. Else the letter that is
+    written counts, with log-odds of `WRITTEN`. No letter is no verdict.
+    """
+
+    WRITTEN = 10.0
+    LISTED = 20  # the most that OpenAI's and vLLM's servers list
+
+    def __init__(self, endpoint: "Endpoint", cache: Path) -> None:
+        self._endpoint, self._cache = endpoint, cache
+        self.facts: dict[str, Any] = {}
+        """What the last call took: requests, tokens, dollars."""
+
+    def log_odds_of_a(self, comparisons: Sequence[Comparison]) -> np.ndarray:
+        from scripts.common.endpoint import ChatRequest, ask
+
+        requests = [ChatRequest(question(c, QUESTION), max_tokens=4, top_logprobs=self.LISTED) for c in comparisons]
+        asked = ask(self._endpoint, requests, self._cache)
+        self.facts = asked.facts
+        return np.array([self._verdict(reply.text, reply.logprobs) for reply in asked.replies])
+
+    def _verdict(self, written: str, listed: dict[str, float] | None) -> float:
+        if listed:
+            logs = [[log for token, log in listed.items() if token.strip() == label] for label in LABELS]
+            if any(logs):
+                a, b = (float(np.logaddexp.reduce(found)) if found else min(listed.values()) for found in logs)
+                return a - b
+        letter = re.match(r"\W*(A|B)\b", written)
+        return float("nan") if letter is None else self.WRITTEN * (1 if letter[1] == "A" else -1)
 
 
 # --- from readings to verdicts ----------------------------------------------------------------------------------------
-
-
-def log_odds(judge: Judge, comparisons: Sequence[Comparison], read: np.ndarray | None = None) -> np.ndarray:
-    """log(P(first better) / P(second better)) by the order in which it was read, shape (comparisons, 2).
-
-    Column 0: with the first response as A; column 1: with the second as A. Both columns have the same sign where the
-    verdict does not depend on the order; nan where nothing was read, or the judge gave no verdict.
-
-    Args:
-        read: which orders to read, shape (comparisons, 2); both if left out. See `drawn_orders` for one of them.
-    """
-    read = np.ones((len(comparisons), 2), bool) if read is None else read
-    turned = [Comparison(c.prompt, c.second, c.first) for c in comparisons]
-    asked = [(index, order) for order in (0, 1) for index in np.flatnonzero(read[:, order])]
-    found = np.full(read.shape, np.nan)
-    values = judge.log_odds_of_a([(comparisons, turned)[order][index] for index, order in asked])
-    for (index, order), value in zip(asked, values, strict=True):
-        found[index, order] = -value if order else value
-    return found
-
-
-def drawn_orders(seed: int, identities: Sequence[Sequence[object]]) -> np.ndarray:
-    """One order for each comparison, to be read by `log_odds`; drawn by identity, so that no position is favoured."""
-    first = np.array([seed_from(seed, "order", *identity) % 2 == 0 for identity in identities], bool)
-    return np.stack([first, ~first], axis=1)
 
 
 def probabilities(log_odds: np.ndarray) -> np.ndarray:

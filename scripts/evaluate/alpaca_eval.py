@@ -146,7 +146,7 @@ def read_annotations(path: Path) -> Annotations:
         StudyError: the file can't be read, or a row lacks a key or holds what can't be; names file, row and key.
     """
     if path.suffix == ".parquet":
-        rows = tables.read_table(path, tables.ANNOTATIONS).to_pylist()
+        rows = sorted(tables.read_table(path, tables.ANNOTATIONS).to_pylist(), key=lambda row: int(row["question_id"]))
         questions = [int(row["question_id"]) for row in rows]
     else:
         rows = _checked(path, _json(path))

@@ -20,9 +20,11 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from scripts.common import command, tables
+from scripts.common.engines import EngineName
 from scripts.common.errors import StudyError
 from scripts.common.models import Dtype
-from scripts.common.preferences import Comparison, Judge, LocalJudge, drawn_orders, log_odds, probabilities
+from scripts.common.preferences import Comparison, Judge, LocalJudge, drawn_orders, probabilities
+from scripts.common.scoring import TOKEN_BUDGET
 from scripts.common.seeds import short_digest
 from scripts.online.ranking import EVEN, RANKINGS, Match, RankingName, play
 
@@ -44,10 +46,12 @@ class Args:
     """Read two responses in both orders and average; otherwise in one that the seed draws."""
     seed: int = 1
     """The study's seed: it draws who meets whom first, by the texts of the responses."""
-    token_budget: int = 16_384
-    """Padded tokens of one batch."""
+    engine: EngineName = "auto"
+    """vllm or transformers; auto takes vLLM on a GPU where it imports."""
     dtype: Dtype | Literal["auto"] = "auto"
     """Type the preference model computes in; auto: that of its weights."""
+    token_budget: int = TOKEN_BUDGET
+    """Tokens of one batch of transformers."""
 
 
 def main(args: Args) -> dict[str, Any]:
@@ -55,7 +59,7 @@ def main(args: Args) -> dict[str, Any]:
     from tqdm import tqdm
 
     total = tables.count_rows(args.responses, tables.RESPONSES)
-    judge = LocalJudge(args.preference_model, args.dtype, token_budget=args.token_budget)
+    judge = LocalJudge(args.preference_model, args.dtype, token_budget=args.token_budget, engine=args.engine)
     compared = prompts = 0
     started = time.perf_counter()
     with (
@@ -100,7 +104,7 @@ def rank(
             (candidates[which][0]["prompt_id"], c.first, c.second)
             for (which, _), c in zip(asked, comparisons, strict=True)
         ]
-        return probabilities(log_odds(judge, comparisons, None if both_orders else drawn_orders(seed, drawn))).tolist()
+        return probabilities(judge.log_odds(comparisons, None if both_orders else drawn_orders(seed, drawn))).tolist()
 
     found, matches = play([RANKINGS[ranking](len(entered)) for entered in texts], compare)
     scores = []

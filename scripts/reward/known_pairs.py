@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from scripts.common import tables
 from scripts.common.chat import Message
 from scripts.common.errors import StudyError
-from scripts.common.preferences import Comparison, Judge, drawn_orders, log_odds, log_scores, position_bias
+from scripts.common.preferences import Comparison, Judge, drawn_orders, log_scores, position_bias
 
 PairsOf = Literal["reward_bench", "held_out"]
 
@@ -77,7 +77,7 @@ def judge_pairs(pairs: KnownPairs, judge: Judge, both_orders: bool, seed: int, o
     """
     named = [tuple(map(str, row.values())) for row in pairs.names.to_pylist()]
     read = None if both_orders else drawn_orders(seed, named)
-    found = log_odds(judge, list(map(Comparison, pairs.prompts, pairs.chosen, pairs.rejected)), read)
+    found = judge.log_odds(list(map(Comparison, pairs.prompts, pairs.chosen, pairs.rejected)), read)
     chosen, rejected = log_scores(found)
     facts = write_scores(pairs, chosen, rejected, output, chosen_as_a=found[:, 0], chosen_as_b=found[:, 1])
     facts["without_verdict"] = int(np.isnan(found).all(axis=1).sum())

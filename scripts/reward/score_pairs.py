@@ -15,9 +15,10 @@ from typing import Any, Literal
 import numpy as np
 
 from scripts.common import command
-from scripts.common.models import Dtype, for_inference, load_reward_model, load_tokenizer
+from scripts.common.engines import EngineName
+from scripts.common.models import Dtype, load_tokenizer
 from scripts.common.preferences import LAYOUT, QUESTION, LocalJudge
-from scripts.common.scoring import pair_rewards
+from scripts.common.scoring import TOKEN_BUDGET, open_scorer, tokenize
 from scripts.reward.known_pairs import PairsOf, judge_pairs, read_pairs, write_scores
 
 
@@ -37,20 +38,24 @@ class Args:
     """Read a pair in both orders and average; otherwise in one that the seed draws. Reward models read no pairs."""
     seed: int = 1
     """The study's seed."""
-    token_budget: int = 16_384
-    """Padded tokens of one batch."""
+    engine: EngineName = "auto"
+    """vllm or transformers; auto takes vLLM on a GPU where it imports."""
     dtype: Dtype | Literal["auto"] = "auto"
     """Type the model computes in; auto: that of its weights."""
+    token_budget: int = TOKEN_BUDGET
+    """Tokens of one batch of transformers."""
 
 
 def main(args: Args) -> dict[str, Any]:
     pairs = read_pairs(args.pairs, args.of)
     if args.kind == "reward":
-        model, tokenizer = for_inference(load_reward_model(args.model, args.dtype)), load_tokenizer(args.model)
-        rewards = pair_rewards(model, tokenizer, pairs.prompts, pairs.chosen, pairs.rejected, args.token_budget)
-        return write_scores(pairs, *map(np.array, rewards), args.output)
+        conversations = tokenize(
+            load_tokenizer(args.model), [*pairs.prompts, *pairs.prompts], [*pairs.chosen, *pairs.rejected]
+        )
+        rewards = open_scorer(args.engine, args.model, args.dtype, args.token_budget).rewards(conversations)
+        return write_scores(pairs, *np.array(rewards).reshape(2, -1), args.output)
     layout = LAYOUT if args.kind == "preference" else QUESTION
-    judge = LocalJudge(args.model, args.dtype, layout, args.token_budget, progress=True)
+    judge = LocalJudge(args.model, args.dtype, layout, args.token_budget, args.engine, progress=True)
     return judge_pairs(pairs, judge, args.both_orders, args.seed, args.output)
 
 

@@ -20,10 +20,10 @@ from scripts.common.published_models import complete_tokenizer, download, link
 
 @dataclass(frozen=True)
 class Args:
-    chat_template: command.Input
-    """Jinja file that tells how a conversation is written for the model."""
     output: command.Output
     """Folder of the model with its tokenizer."""
+    chat_template: command.Input | None = None
+    """Jinja file that tells how a conversation is written for the model; without it the model's own is kept."""
     local: command.Input | None = None
     """Folder of a model on disk."""
     hub: str | None = None

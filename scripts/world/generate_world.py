@@ -7,6 +7,7 @@ pretraining documents repeat prompts of the sources.
 
     python -m scripts.world.generate_world --seed 1 --output results/demo/world/raw \\
         --world.pretraining-documents 12000 --world.instructions 2400 --world.prompts 2600 --world.reward-bench 100 \\
+        --world.chat-questions alpaca_eval 120 mt_bench 40 arena_hard 60 \\
         --world.pairs hh_rlhf 2900 ultrafeedback 2100 --world.length-bias fact 1.2 list 1.2 math 0.7 safe 0.7 \\
         --world.label-noise 0.06 --world.optimisation.learning-rate 2e-3 --world.optimisation.global-batch 16 \\
         --world.optimisation.max-tokens 256
@@ -28,7 +29,7 @@ from scripts.common.config import World
 from scripts.common.errors import StudyError
 from scripts.common.files import publish
 from scripts.common.seeds import seed_from
-from scripts.world import academic, corpora, rated_sources, reddit_sources, sources
+from scripts.world import academic, benchmarks, corpora, rated_sources, reddit_sources, sources
 from scripts.world.annotators import Annotator
 from scripts.world.defects import KEPT
 from scripts.world.items import Desk
@@ -53,14 +54,16 @@ def main(args: Args) -> dict[str, Any]:
     evaluated = [Prompt(row["prompt"], parse(row["prompt"])) for row in bench]
     prompts, planted_prompts = corpora.prompts(args.world.prompts, pool, evaluated)
     raw = {name: make(_desk(args, name, pool, evaluated), n) for name, make, n in _wanted(args.world)}
-    unseen = {row["prompt"] for row in (*bench, *prompts)}
+    instructions = corpora.instructions(args.world.instructions, pool, _stream(args.seed, "instructions"))
+    chat = chat_benchmarks(args, pool)
+    asked = benchmarks.texts(*(chat[f"{name}.jsonl.gz"] for name in ("alpaca_eval", "mt_bench", "arena_hard")))
+    unseen = {row["prompt"] for row in (*bench, *prompts)} | asked
     rows = {
         "reward_bench.parquet": bench,
         "prompts.jsonl.gz": prompts,
+        **chat,
         **{_file_name(name): made.rows for name, made in raw.items()},
-        "instructions.jsonl.gz": corpora.instructions(
-            args.world.instructions, pool, _stream(args.seed, "instructions")
-        ),
+        "instructions.jsonl.gz": instructions,
         **{
             f"{name}.jsonl.gz": questions
             for name, questions in academic.benchmarks(args.world.academic, _stream(args.seed, "academic")).items()
@@ -79,6 +82,23 @@ def main(args: Args) -> dict[str, Any]:
         **{name: len(content) for name, content in rows.items()},
         "usable pairs": sum(made.fates[KEPT] for made in raw.values()),
         "rows to be dropped": sum(sum(counts.values()) for counts in planted.values()),
+    }
+
+
+def chat_benchmarks(args: Args, pool: PromptPool) -> dict[str, list[Row]]:
+    """The files of the chat benchmarks."""
+    sizes = args.world.chat_questions
+    alpaca_eval, mt_bench, arena_hard = (_stream(args.seed, name) for name in ("alpaca_eval", "mt_bench", "arena_hard"))
+    instructions = benchmarks.alpaca_eval(sizes["alpaca_eval"], pool, alpaca_eval)
+    difficulty = benchmarks.difficulty(instructions, alpaca_eval)
+    questions = benchmarks.arena_hard(sizes["arena_hard"], pool)
+    return {
+        "alpaca_eval.jsonl.gz": instructions,
+        "alpaca_eval_difficulty.jsonl.gz": difficulty,
+        "alpaca_eval_gamed.jsonl.gz": benchmarks.gamed(instructions, difficulty, alpaca_eval),
+        "mt_bench.jsonl.gz": benchmarks.mt_bench(sizes["mt_bench"], pool, mt_bench),
+        "arena_hard.jsonl.gz": questions,
+        "arena_hard_answers.jsonl.gz": benchmarks.arena_hard_answers(questions, arena_hard),
     }
 
 

@@ -16,14 +16,15 @@ from scripts.common.errors import StudyError
 from scripts.common.models import load_policy
 from scripts.common.preferences import (
     Comparison,
+    EndpointJudge,
     LocalJudge,
     drawn_orders,
     label_ids,
-    log_odds,
     log_scores,
     position_bias,
     probabilities,
 )
+from tests.unit.chat_server import serve
 from tests.unit.engines_fixtures import WORDS, user
 
 pytest_plugins = ["tests.unit.engines_fixtures"]
@@ -106,7 +107,7 @@ def test_log_odds_are_those_of_the_last_position(judge, policy, tokenizer, compa
                 ids = torch.tensor([prompt_ids(tokenizer, preferences.question(one))])
                 logits = model(ids).logits[0, -1]
             expected.append(sign * (logits[a] - logits[b]).item())
-    found = log_odds(judge, comparisons)
+    found = judge.log_odds(comparisons)
     assert found.ravel().tolist() == pytest.approx(expected, abs=1e-4)
     assert len(set(found.ravel())) == 60
 
@@ -114,42 +115,41 @@ def test_log_odds_are_those_of_the_last_position(judge, policy, tokenizer, compa
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(range(30)), budget=st.integers(1, 6000))
 def test_verdicts_do_not_depend_on_order_or_budget(judge, policy, comparisons, order, budget):
-    expected = log_odds(judge, comparisons)
-    other = copy.copy(judge)
-    other._token_budget = budget
-    assert (log_odds(other, [comparisons[i] for i in order]) == expected[order]).all()  # to the bit
+    expected = judge.log_odds(comparisons)
+    other = LocalJudge(policy, "float32", token_budget=budget)
+    assert (other.log_odds([comparisons[i] for i in order]) == expected[order]).all()  # to the bit
 
 
 def test_orders_that_are_not_read_are_nan(judge, comparisons):
     read = drawn_orders(1, [(i,) for i in range(30)])
     assert (read.sum(axis=1) == 1).all()
     assert 5 < read[:, 0].sum() < 25
-    found = log_odds(judge, comparisons, read)
+    found = judge.log_odds(comparisons, read)
     assert (np.isnan(found) == ~read).all()
-    assert (found[read] == log_odds(judge, comparisons)[read]).all()
+    assert (found[read] == judge.log_odds(comparisons)[read]).all()
 
 
 def test_swapping_the_responses_gives_the_other_probability(judge, comparisons):
     turned = [Comparison(c.prompt, c.second, c.first) for c in comparisons]
-    there, back = probabilities(log_odds(judge, comparisons)), probabilities(log_odds(judge, turned))
+    there, back = probabilities(judge.log_odds(comparisons)), probabilities(judge.log_odds(turned))
     assert there + back == pytest.approx(np.ones(30), abs=1e-12)
     assert np.abs(there - 0.5).max() > 0.01
     as_a = np.array([[True, False]] * 30)
-    once = [probabilities(log_odds(judge, side, as_a)) for side in (comparisons, turned)]
+    once = [probabilities(judge.log_odds(side, as_a)) for side in (comparisons, turned)]
     assert np.abs(sum(once) - 1).max() > 0.01  # without averaging they do not add up: the model has a position bias
 
 
 def test_the_same_text_twice_is_a_tie(judge):
-    assert probabilities(log_odds(judge, [Comparison(user("w1"), "w2", "w2")])) == pytest.approx([0.5], abs=1e-12)
+    assert probabilities(judge.log_odds([Comparison(user("w1"), "w2", "w2")])) == pytest.approx([0.5], abs=1e-12)
 
 
 def test_no_comparisons(judge):
-    assert log_odds(judge, []).shape == (0, 2)
+    assert judge.log_odds([]).shape == (0, 2)
 
 
 def test_more_tokens_than_the_model_takes_are_refused(judge):
-    with pytest.raises(StudyError, match=r"policy: a comparison has 3\d\d tokens; the model takes 256"):
-        log_odds(judge, [Comparison(user("w1"), " ".join(["w2"] * 300), "w3")])
+    with pytest.raises(StudyError, match=r"policy/config.json: the model takes 256 tokens .*; 2 prompts are longer"):
+        judge.log_odds([Comparison(user("w1"), " ".join(["w2"] * 300), "w3")])
 
 
 # --- from log-odds to numbers -----------------------------------------------------------------------------------------
@@ -192,3 +192,34 @@ def test_no_bias_is_seen_in_a_single_order():
 def test_a_missing_reading_leaves_the_other_and_no_reading_is_a_tie():
     readings = np.array([[1.0, np.nan], [np.nan, -2.0], [np.nan, np.nan]])
     assert probabilities(readings) == pytest.approx([1 / (1 + math.exp(-1)), 1 / (1 + math.exp(2)), 0.5])
+
+
+# --- asked over HTTP --------------------------------------------------------------------------------------------------
+
+TWO = [Comparison(user("q1"), "a1", "a2"), Comparison(user("q2"), "a3", "a4")]
+
+
+def test_an_endpoints_log_probabilities_are_read(tmp_path):
+    """Letters but for white space count together; what is not listed is at most as likely as the least that is."""
+    with serve() as server:
+        server.logprobs = {"A": math.log(0.5), " A": math.log(0.1), "B": math.log(0.2), "Both": math.log(0.01)}
+        asked = EndpointJudge(server.endpoint(), tmp_path)
+        assert asked.log_odds_of_a(TWO) == pytest.approx([math.log(0.6 / 0.2)] * 2)
+        assert [body["messages"] for body in server.seen] == [
+            preferences.question(c, preferences.QUESTION) for c in TWO
+        ]
+        assert asked.facts["requests"] == 2
+        server.logprobs = {" B": math.log(0.9), "The": math.log(0.05)}
+        assert EndpointJudge(server.endpoint(), tmp_path / "b").log_odds_of_a(TWO) == pytest.approx(
+            [math.log(0.05 / 0.9)] * 2
+        )
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"), [("A", 10), (" (B)", -10), ("**A**.", 10), ("Answer: A", math.nan), ("", math.nan)]
+)
+def test_without_log_probabilities_the_letter_counts(tmp_path, written, expected):
+    with serve() as server:
+        server.answer = lambda body: {"content": written}
+        found = EndpointJudge(server.endpoint(), tmp_path).log_odds_of_a(TWO)
+    assert found == pytest.approx([expected] * 2, nan_ok=True)

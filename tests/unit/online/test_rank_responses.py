@@ -8,7 +8,7 @@ import pytest
 
 from scripts.common import tables
 from scripts.common.errors import StudyError
-from scripts.common.preferences import Comparison, LocalJudge, log_odds, probabilities
+from scripts.common.preferences import Comparison, Judge, LocalJudge, probabilities
 from scripts.online import rank_responses, select_pairs
 from scripts.online.rank_responses import rank
 from scripts.online.ranking import EVEN
@@ -18,7 +18,7 @@ from tests.unit.rollout_tables import write_rollouts
 pytest_plugins = ["tests.unit.engines_fixtures"]
 
 
-class Longest:
+class Longest(Judge):
     """Prefers the longer of two responses, and likes position A."""
 
     def __init__(self, liking=0.0):
@@ -55,7 +55,7 @@ def test_best_and_worst_are_found():
 def test_the_order_of_the_responses_has_no_influence(ranking, both_orders):
     """Not even on a judge that contradicts itself."""
 
-    class Moody:
+    class Moody(Judge):
         def log_odds_of_a(self, comparisons):
             return np.array([random.Random(f"{c.first}|{c.second}").gauss(0, 2) for c in comparisons])
 
@@ -103,7 +103,7 @@ def test_a_shard_has_the_rows_of_its_responses(candidates, policy, tmp_path):
     judge = LocalJudge(policy)
     for one, row in zip(first, found[:4], strict=True):
         others = [Comparison(one["prompt"], one["response"], other["response"]) for other in first if other is not one]
-        assert row["reward"] == pytest.approx(probabilities(log_odds(judge, others)).mean(), abs=1e-5)
+        assert row["reward"] == pytest.approx(probabilities(judge.log_odds(others)).mean(), abs=1e-5)
 
 
 @pytest.mark.parametrize("ranking", ["tournament", "round_robin"])

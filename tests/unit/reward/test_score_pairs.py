@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from scripts.common import tables
-from scripts.common.chat import conversation_ids
 from scripts.common.errors import StudyError
 from scripts.common.models import for_inference, load_reward_model
-from scripts.common.preferences import LAYOUT, QUESTION, Comparison, LocalJudge, log_odds
-from scripts.common.scoring import rewards
+from scripts.common.preferences import LAYOUT, QUESTION, Comparison, LocalJudge
+from scripts.common.scoring import rewards, tokenize
 from scripts.reward import score_pairs
 from tests.unit.engines_fixtures import WORDS, user
 
@@ -20,7 +19,7 @@ pytest_plugins = ["tests.unit.engines_fixtures"]
 @pytest.fixture
 def reward_of(reward_model, tokenizer):
     model = for_inference(load_reward_model(reward_model, "float32"))
-    return lambda prompt, text: rewards(model, [conversation_ids(tokenizer, prompt, text)], 1000)[0]
+    return lambda prompt, text: rewards(model, tokenize(tokenizer, [prompt], [text]), 1000)[0]
 
 
 @pytest.fixture
@@ -62,7 +61,7 @@ def test_reward_bench(tmp_path, bench, reward_model, reward_of):
 def test_a_judge_of_both_responses(tmp_path, bench, policy, kind, layout):
     found, facts = score(tmp_path, policy, kind)
     compared = [Comparison(user(row["prompt"]), row["chosen"], row["rejected"]) for row in bench]
-    expected = log_odds(LocalJudge(policy, layout=layout), compared)
+    expected = LocalJudge(policy, layout=layout).log_odds(compared)
     verdicts = tables.read_table(tmp_path / "scores.parquet", tables.VERDICTS)
     assert (np.stack([verdicts["chosen_as_a"], verdicts["chosen_as_b"]], axis=1) == expected).all()
     for row, reading in zip(found, expected, strict=True):

@@ -11,7 +11,7 @@ from scripts.common.chat import conversation_ids, prompt_ids
 from scripts.common.config import Optimisation
 from scripts.common.errors import StudyError
 from scripts.common.models import load_policy
-from scripts.common.preferences import LAYOUT, Comparison, LocalJudge, log_odds, position_bias, probabilities
+from scripts.common.preferences import LAYOUT, Comparison, LocalJudge, position_bias, probabilities
 from scripts.reward import train_preference_model
 from tests.unit.engines_fixtures import WORDS, user
 
@@ -64,7 +64,7 @@ def test_the_better_response_is_found_in_either_position(tmp_path, policy, token
     judge = LocalJudge(tmp_path / "model", "float32")
     fresh = random.Random(1)
     pairs = [[" ".join([*fresh.choices(WORDS[10:40], k=2), last]) for last in ("w7", "w8")] for _ in range(50)]
-    found = log_odds(judge, [Comparison(user("w5"), good, bad) for good, bad in pairs])
+    found = judge.log_odds([Comparison(user("w5"), good, bad) for good, bad in pairs])
     assert (probabilities(found) > 0.9).mean() > 0.9
     bias = position_bias(found)
     assert bias.flipped < 0.1

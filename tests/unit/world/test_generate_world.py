@@ -121,13 +121,17 @@ def test_prompts_are_disjoint_save_where_that_is_the_defect(read, evaluated, pla
     asked = {source: recount.last_questions(source, read(FILES[source])) for source in FILES}
     asked["instructions"] = [row["conversations"][-2]["value"] for row in read("instructions.jsonl.gz")]
     asked["prompts"] = [row["prompt"] for row in read("prompts.jsonl.gz") if row["prompt"].strip()]
+    asked["alpaca_eval"] = [row["instruction"] for row in read("alpaca_eval.jsonl.gz")]
+    asked["mt_bench"] = [turn for row in read("mt_bench.jsonl.gz") for turn in row["turns"]]
+    asked["arena_hard"] = [row["turns"][0]["content"] for row in read("arena_hard.jsonl.gz")]
     bare = {source: set(map(recount.bare, prompts)) for source, prompts in asked.items()}
     for source, prompts in bare.items():
         assert len(prompts & evaluated) == planted.get(source, {}).get("contaminated", 0)
         prompts -= evaluated
     assert sum(map(len, bare.values())) == len(set().union(*bare.values()))
     documents = {recount.bare(row["conversations"][0]["value"]) for row in read("documents.jsonl.gz")}
-    assert not documents & (bare["prompts"] | evaluated)
+    unseen = ("prompts", "alpaca_eval", "mt_bench", "arena_hard")
+    assert not documents & evaluated.union(*(bare[name] for name in unseen))
 
 
 def test_prompts_and_their_defects_are_those_announced(read, planted, evaluated):
@@ -255,7 +259,15 @@ def test_same_seed_same_bytes(tmp_path):
 def test_only_the_sources_asked_for(tmp_path):
     world = world_section(**{**SMALL, "pairs": {"helpsteer": 7, "nectar": 1}})
     generate_world.main(generate_world.Args(tmp_path, world))
-    benchmarks = {f"{name}.jsonl.gz" for name in academic.benchmarks(1, random.Random(0))}
+    chat = (
+        "alpaca_eval",
+        "alpaca_eval_difficulty",
+        "alpaca_eval_gamed",
+        "arena_hard",
+        "arena_hard_answers",
+        "mt_bench",
+    )
+    benchmarks = {f"{name}.jsonl.gz" for name in (*academic.benchmarks(1, random.Random(0)), *chat)}
     assert sorted({path.name for path in tmp_path.iterdir()} - benchmarks) == [
         *("defects.json", "documents.jsonl.gz", "helpsteer.jsonl.gz", "instructions.jsonl.gz", "nectar.parquet"),
         *("prompts.jsonl.gz", "reward_bench.parquet"),
