@@ -56,7 +56,7 @@ wildcard_constraints:
     collection="preferences|instructions|prompts|benchmarks|answers|calibration",
     source="[a-z0-9_]+",
     mix="|".join(DATA.mixes) or "none",
-    pretrained="base|instruct",
+    pretrained="base|instruct|embedding",
     reward="|".join(STUDY.reward_models) or "none",
     preference="|".join(STUDY.preference_models) or "none",
     judge="|".join(LOCAL_JUDGES) or "none",
@@ -465,6 +465,11 @@ def page_inputs():
     tables, figures = "results/{study}/tables", "results/{study}/figures"
     shown = {name: f"{tables}/{name}.csv" for name in PREFERENCE_TABLES if not name.endswith("histograms")}
     shown |= {name: f"{figures}/{name}.svg" for name in PREFERENCE_FIGURES}
+    if DATA.prompts:
+        shown |= {
+            "figure5": f"{figures}/figure5_prompts.svg",
+            "figure5_topics": f"{tables}/figure5_topics.csv",
+        }
     if STUDY.reward_models:
         shown |= {
             "held_out": f"{tables}/reward_models_held_out.csv",
@@ -541,6 +546,9 @@ def report_targets():
     """Every table and figure by name, and the page, as far as the study's configuration goes."""
     tables = [f"{name}.csv" for name in PREFERENCE_TABLES]
     figures = [f"{name}.svg" for name in PREFERENCE_FIGURES]
+    if DATA.prompts:
+        tables += ["figure5_topics.csv"]
+        figures += ["figure5_prompts.svg"]
     if STUDY.reward_models:
         tables += ["reward_models_held_out.csv"]
         figures += ["figure6_7_training.svg"]

@@ -141,6 +141,31 @@ rule plot_preferences:  # lengths, margins, and what the filter dropped, by sour
         "python -m scripts.report.plot_preferences {params.files} --max-tokens {params.max_tokens} > {log} 2>&1"
 
 
+rule plot_prompts:  # Figure 5
+    input:
+        prompts="results/{study}/data/prompts/pool.parquet",
+        embedding=["results/{study}/models/embedding"] if STUDY.models.embedding else [],
+    output:
+        topics="results/{study}/tables/figure5_topics.csv",
+        figure="results/{study}/figures/figure5_prompts.svg",
+    log:
+        "results/{study}/logs/plot_prompts.log",
+    benchmark:
+        "results/{study}/benchmarks/plot_prompts.tsv"
+    threads: resource("plot_prompts", "threads")
+    resources:
+        gpu=resource("plot_prompts", "gpus"),
+        mem_mb=memory_mb("plot_prompts"),
+        runtime=resource("plot_prompts", "hours") * 60,
+    params:
+        embedding=lambda w, input: f"--embedding {input.embedding}" if input.embedding else "",
+        seed=STUDY.seed,
+        code=code_digest("scripts.report.plot_prompts"),
+    shell:
+        "python -m scripts.report.plot_prompts --prompts {input.prompts} {params.embedding} --seed {params.seed}"
+        " --topics {output.topics} --figure {output.figure} > {log} 2>&1"
+
+
 rule plot_training:  # Figures 6 and 7
     input:
         models=expand("results/{{study}}/models/reward/{reward}", reward=trained_reward_models()),

@@ -20,7 +20,12 @@ PLACE = ("hub", "revision", "subset", "files", "split", "local")
 
 MANY = {collection: ("data", collection) for collection in ("preferences", "instructions", "prompts")}
 """Collection -> where a study has sources of it by name."""
-SINGLE = {("evaluation", "reward_bench"): "benchmarks", ("models", "base"): "models", ("models", "instruct"): "models"}
+SINGLE = {
+    ("evaluation", "reward_bench"): "benchmarks",
+    ("models", "base"): "models",
+    ("models", "instruct"): "models",
+    ("models", "embedding"): "models",
+}
 """Where a study has one source -> its collection; its key names the entry, unless `catalogue` does."""
 
 COMMIT = re.compile(r"[0-9a-f]{40}")

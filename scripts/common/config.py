@@ -120,6 +120,7 @@ class Data(Section):
 class Models(Section):
     base: Origin
     instruct: Origin | None = Field(None, description="A chat model of the same kind, for reward models to start from.")
+    embedding: Origin | None = Field(None, description="Encoder for the prompt map (Figure 5); without it TF-IDF.")
     chat_template: str = Field(description="Jinja file installed with the base model's tokenizer.")
 
 

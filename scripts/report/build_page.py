@@ -56,6 +56,10 @@ class Args:
     """The study's seed."""
     judge: str = "reward"
     """Whose scores decided wins: gold or reward."""
+    figure5: Input | None = None
+    """figure5_prompts.svg"""
+    figure5_topics: Input | None = None
+    """figure5_topics.csv"""
     table1: Input | None = None
     """table1_reward_models.csv"""
     table1_differences: Input | None = None
@@ -127,6 +131,8 @@ def main(args: Args) -> dict:
         lengths=page_tables.lengths(args.length_statistics, args.length_gaps, args.length_cuts),
         preference_lengths=inline_svg(args.preference_lengths),
         preference_margins=inline_svg(args.preference_margins),
+        figure5=args.figure5 and inline_svg(args.figure5),
+        topics=args.figure5_topics and page_tables.topics(args.figure5_topics),
         pair_table=args.pairs and page_tables.pairs(page_facts.pair_counts(args.pairs)),
         browser=pair_browser(args.pairs, args.seed),
         cases=args.case_studies and tables.read_table(args.case_studies, tables.CASE_STUDIES).to_pylist(),

@@ -12,6 +12,7 @@ from scripts.report.csv_tables import read_csv
 from scripts.report.page_facts import PAIR_COUNTS, duration
 from scripts.report.paper import paper_value
 from scripts.report.plot_drift import COLUMNS as MONITORS
+from scripts.report.plot_prompts import COLUMNS as TOPICS
 from scripts.report.tabulate_held_out import COLUMNS as HELD_OUT
 from scripts.report.tabulate_policies import TABLE2, TABLE4
 from scripts.report.tabulate_reward_models import COLUMNS as TABLE1
@@ -282,6 +283,17 @@ def monitors(path: Path) -> str:
             line[label] = interval(found[name], "value", form, scale, "low", "high") if name in found else NONE
         lines.append(line)
     return table(lines, "monitors")
+
+
+def topics(path: Path) -> str:
+    """The topics of the prompts, the largest first."""
+    lines = [
+        {"topic": f"<b>{text(row['words'])}</b>", "prompts": number(row["prompts"])}
+        | {"share": number(row["percent"], "{:.1f}%"), "most are from": text(row["main_source"])}
+        | {"of the topic": number(row["main_source_percent"], "{:.0f}%"), "vectors": text(row["vectors"])}
+        for row in read_csv(path, TOPICS).to_dicts()
+    ]
+    return table(lines, "topics", ["most are from", "vectors"])
 
 
 def length_bias(path: Path, columns: Sequence[str]) -> str:

@@ -74,6 +74,7 @@ def plot_lengths(lengths: dict[str, Rows], gaps: dict[str, dict], max_tokens: in
                 outline(panel, rows, colour, part)
             panel.axvline(max_tokens, color=GREY, linewidth=1, linestyle=":")
             panel.set_xscale("log", base=2)
+            panel.set_ylim(top=1.5 * panel.get_ylim()[1])  # room for what is said in it
             panel.set_xlim(1, max(longest, max_tokens * 1.1))
             panel.xaxis.set_major_formatter("{x:.0f}")
             gap = gaps[source]
@@ -90,6 +91,7 @@ def plot_margins(margins: dict[str, Rows], path: Path) -> None:
             edges, widths = [row["low"] for row in rows], [row["high"] - row["low"] for row in rows]
             kept, dropped = ([row[name] for row in rows] for name in ("kept", "dropped"))
             panel.bar(edges, kept, widths, align="edge", color=COLOURS[0], label="kept")
+            panel.set_xlim(left=0)
             panel.bar(edges, dropped, widths, bottom=kept, align="edge", color="#c4c9d1", label="dropped: small margin")
             label_outer(panel, list(panels.values()), "chosen score \N{MINUS SIGN} rejected score", "pairs")
 
@@ -98,7 +100,7 @@ def plot_reasons(reasons: dict[str, Rows], totals: Rows, path: Path) -> None:
     """A bar a source, cut by reason: the percentage of the pairs read that each took."""
     names = sorted({row["reason"] for rows in reasons.values() for row in rows} - {"kept"})
     looks = {
-        name: (COLOURS[i % len(COLOURS)], ("", "///", "...")[i // len(COLOURS) % 3]) for i, name in enumerate(names)
+        name: (COLOURS[i % len(COLOURS)], ("", "//", "xx")[i // len(COLOURS) % 3]) for i, name in enumerate(names)
     }
     everything = next(row for row in totals if row["source"] == "total")
     with svg_figure(path, 1, 1, (10.8, 0.9 + 0.32 * (len(reasons) + 1))) as (figure, (panel,)):

@@ -17,6 +17,7 @@ from scripts.report import (
     plot_iterations,
     plot_length_bias,
     plot_preferences,
+    plot_prompts,
     plot_training,
     select_case_studies,
     tabulate_held_out,
@@ -164,6 +165,18 @@ def manifest(artifact: Path, module: str, seconds: float, facts: dict) -> None:
     artifact.with_name(artifact.name + ".manifest.json").write_text(json.dumps(content))
 
 
+def write_prompts(path: Path, n: int = 40) -> None:
+    """Two collections with words of their own."""
+    asked = {"zoo": "where does the fox sleep in the forest", "shop": "how much does a hammer cost in the garage"}
+    rows = [
+        {"prompt_id": f"{source}{i:03}", "source": source}
+        | {"prompt": [{"role": "user", "content": f"{words} number {i} ?"}]}
+        for source, words in asked.items()
+        for i in range(n)
+    ]
+    tables.write_table(rows, path, tables.PROMPTS)
+
+
 def write_preferences(folder: Path) -> None:
     """Kept and dropped pairs of three sources, of which one has scores, and the summary of them."""
     sources = {"hh_rlhf": (29, "empty_round"), "ultrafeedback": (21, "small_margin"), "nectar": (18, "too_long")}
@@ -226,6 +239,7 @@ def write_study(folder: Path, seed: int = 0) -> Study:
         for t in (1, 2):
             write_pairs(folder / f"runs/{run}/iter{t}/pairs.parquet")
     write_preferences(folder)
+    write_prompts(folder / "data/prompts/pool.parquet")
     generation = folder / "rollouts/sft/mixed/iter1/responses/0.parquet"
     generation.parent.mkdir(parents=True)
     facts = {"engine": "vllm", "engine_version": "0.32.0", "responses": 4800, "tokens": 91234}
@@ -274,6 +288,13 @@ def report(study: Study) -> None:
             **{name: tables_ / f"{name}.csv" for name in ("length_histograms", "margin_histograms")},
             max_tokens=256,
             **{name: figures / f"{name}.svg" for name in PREFERENCE_FIGURES},
+        )
+    )
+    plot_prompts.main(
+        plot_prompts.Args(
+            prompts=folder / "data/prompts/pool.parquet",
+            topics=tables_ / "figure5_topics.csv",
+            figure=figures / "figure5_prompts.svg",
         )
     )
     plot_training.main(
@@ -338,6 +359,8 @@ def page_args(study: Study, **changes) -> build_page.Args:
         "folder": study.folder,
         **{name: tables_ / f"{name}.csv" for name in PREFERENCE_TABLES if not name.endswith("histograms")},
         **{name: figures / f"{name}.svg" for name in PREFERENCE_FIGURES},
+        "figure5": figures / "figure5_prompts.svg",
+        "figure5_topics": tables_ / "figure5_topics.csv",
         "output": study.page,
         "judge": "gold",
         "table1": tables_ / "table1_reward_models.csv",

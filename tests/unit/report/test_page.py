@@ -76,7 +76,7 @@ def test_elements_close_and_ids_are_unique(outline):
 
 def test_all_tables_and_figures_are_there(outline):
     names = "table1 table2 table4 table5 filters filtered-pairs lengths preference-lengths preference-margins"
-    names += " held-out figure3 length-bias figure8 monitors drift figure6-7 pairs"
+    names += " figure5 topics held-out figure3 length-bias figure8 monitors drift figure6-7 pairs"
     exhibits = names.split()
     assert {f"exhibit-{name}" for name in exhibits} <= set(outline.ids)
 

@@ -42,7 +42,7 @@ with_total AS (
     FROM compared
     UNION ALL
     SELECT
-        max(position) + 1 AS position,
+        NULL AS position,
         'total' AS source,
         sum(prompts) AS prompts,
         sum(pairs * prompt_tokens) / sum(pairs) AS prompt_tokens,
@@ -82,4 +82,4 @@ SELECT
     percent_above(rejected_tokens, paper_rejected_tokens) AS rejected_tokens_difference,
     percent_above(pairs, paper_pairs) AS pairs_difference
 FROM with_total
-ORDER BY position
+ORDER BY position NULLS LAST
