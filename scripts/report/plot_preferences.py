@@ -99,9 +99,7 @@ def plot_margins(margins: dict[str, Rows], path: Path) -> None:
 def plot_reasons(reasons: dict[str, Rows], totals: Rows, path: Path) -> None:
     """A bar a source, cut by reason: the percentage of the pairs read that each took."""
     names = sorted({row["reason"] for rows in reasons.values() for row in rows} - {"kept"})
-    looks = {
-        name: (COLOURS[i % len(COLOURS)], ("", "//", "xx")[i // len(COLOURS) % 3]) for i, name in enumerate(names)
-    }
+    looks = {name: (COLOURS[i % len(COLOURS)], ("", "//", "xx")[i // len(COLOURS) % 3]) for i, name in enumerate(names)}
     everything = next(row for row in totals if row["source"] == "total")
     with svg_figure(path, 1, 1, (10.8, 0.9 + 0.32 * (len(reasons) + 1))) as (figure, (panel,)):
         for source, rows in reasons.items():
