@@ -496,6 +496,13 @@ def page_inputs():
                 for t in range(1, STUDY.runs[run].iterations + 1)
             ],
         }
+    if academic_policies():
+        shown |= {
+            "table3": f"{tables}/table3_academic.csv",
+            "table3_differences": f"{tables}/table3_differences.csv",
+            "table4_academic": f"{tables}/table4_academic.csv",
+            "table6": f"{tables}/table6_benchmarks.csv",
+        }
     if STUDY.evaluation and ONLINE and OFFLINE:
         shown["case_studies"] = "results/{study}/evaluation/case_studies.parquet"
     return shown
@@ -522,6 +529,8 @@ def catalog_tables():
     if STUDY.evaluation and STUDY.runs:
         found += [f"{root}/evaluation/measures/{policy}.parquet" for policy in POLICIES]
         rollouts += [(policy, "evaluation", "held_out", STUDY.evaluation.reward) for policy in POLICIES]
+    for policy in academic_policies():
+        found += [f"{root}/evaluation/academic/{policy}/{table}.parquet" for table in ("scores", "samples")]
     for *rollout, reward in rollouts:
         found += responses("{study}", *rollout) + rewards("{study}", *rollout, reward)
     found += [f"{root}/tables/{name}.csv" for name in PREFERENCE_TABLES]
@@ -559,6 +568,8 @@ def report_targets():
         tables += ["table2_policies.csv", "table4_length_penalty.csv"]
         tables += ["monitors.csv"]
         figures += ["figure8_iterations.svg", "drift.svg"]
+    if academic_policies():
+        tables += [f"{name}.{ending}" for name in ("table3_academic", "table6_benchmarks") for ending in ("csv", "md")]
     root = f"results/{STUDY.study}"
     best = [f"{root}/runs/{run}/best" for run in ONLINE] if STUDY.evaluation else []
     page = [f"{root}/report/index.html", f"{root}/catalog.duckdb"]

@@ -62,6 +62,34 @@ rule tabulate_policies:  # Table 2 (every policy), Table 4 (the chosen policy of
         " --table2 {output.table2} --table4 {output.table4} --differences {output.differences} > {log} 2>&1"
 
 
+rule tabulate_academic:  # Table 3, the academic columns of Table 4, Table 6
+    input:
+        scores=expand("results/{{study}}/evaluation/academic/{policy}/scores.parquet", policy=academic_policies()),
+        samples=expand("results/{{study}}/evaluation/academic/{policy}/samples.parquet", policy=academic_policies()),
+        best=expand("results/{{study}}/runs/{run}/best", run=ONLINE),
+    output:
+        table3="results/{study}/tables/table3_academic.csv",
+        table3_text="results/{study}/tables/table3_academic.md",
+        differences="results/{study}/tables/table3_differences.csv",
+        table4="results/{study}/tables/table4_academic.csv",
+        table6="results/{study}/tables/table6_benchmarks.csv",
+        table6_text="results/{study}/tables/table6_benchmarks.md",
+    log:
+        "results/{study}/logs/tabulate_academic.log",
+    benchmark:
+        "results/{study}/benchmarks/tabulate_academic.tsv"
+    params:
+        policies=academic_policies(),
+        runs=run_flags(),
+        seed=STUDY.seed,
+        code=code_digest("scripts.report.tabulate_academic"),
+    shell:
+        "python -m scripts.report.tabulate_academic --policies {params.policies} --scores {input.scores}"
+        " --samples {input.samples} {params.runs} --best {input.best} --seed {params.seed}"
+        " --table3 {output.table3} --table3-text {output.table3_text} --differences {output.differences}"
+        " --table4 {output.table4} --table6 {output.table6} --table6-text {output.table6_text} > {log} 2>&1"
+
+
 rule plot_length_bias:  # Figure 3
     input:
         responses=lambda w: responses(w.study, "sft", "length_bias", "length_bias"),

@@ -68,6 +68,8 @@ KINDS = (
     Kind("catalog/measures.sql", "evaluation/measures/*.parquet", tables.MEASURES),
     Kind("catalog/reward_bench.sql", "evaluation/reward_bench/*.parquet", tables.BENCH_SCORES),
     Kind("catalog/held_out.sql", "evaluation/held_out/*.parquet", tables.HELD_OUT_SCORES),
+    Kind("catalog/academic_scores.sql", "evaluation/academic/*/scores.parquet", tables.ACADEMIC_SCORES),
+    Kind("catalog/academic_samples.sql", "evaluation/academic/*/samples.parquet", tables.ACADEMIC_SAMPLES),
 )
 LOGS = (
     Log("catalog/jobs.sql", "benchmarks/**/*.tsv", "benchmarks"),

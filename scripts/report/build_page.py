@@ -8,7 +8,7 @@ that a study does not have are left out, with all they would have said.
         --length-statistics ... --length-gaps ... --length-cuts ... --preference-lengths ...preference_lengths.svg ...
         --table1 ...table1_reward_models.csv --table1-differences ... --held-out ... --figure3 ... --figure3-table ...
         --figure6-7 ... --table2 ... --table4 ... --table2-differences ... --figure8 ... --drift ... --monitors ...
-        --pairs results/demo/runs/iterative/iter1/pairs.parquet ... --case-studies ...
+        --table3 ... --table6 ... --pairs results/demo/runs/iterative/iter1/pairs.parquet ... --case-studies ...
         --output results/demo/report/index.html
 """
 
@@ -23,7 +23,7 @@ from typing import Any
 from scripts.common import command, tables
 from scripts.common.command import Input, Output
 from scripts.common.files import publish
-from scripts.report import page_facts, page_pairs, page_tables
+from scripts.report import page_academic, page_facts, page_pairs, page_tables
 from scripts.report.claims import DOES_NOT_APPEAR, HOLDS, WITHIN_NOISE, Evidence, Sources, gather
 from scripts.report.csv_tables import read_csv
 from scripts.report.paper import PAPER
@@ -76,6 +76,14 @@ class Args:
     """table2_policies.csv"""
     table4: Input | None = None
     """table4_length_penalty.csv"""
+    table3: Input | None = None
+    """table3_academic.csv"""
+    table3_differences: Input | None = None
+    """table3_differences.csv"""
+    table4_academic: Input | None = None
+    """table4_academic.csv"""
+    table6: Input | None = None
+    """table6_benchmarks.csv"""
     table2_differences: Input | None = None
     """table2_differences.csv"""
     figure8: Input | None = None
@@ -97,7 +105,9 @@ class Args:
 def main(args: Args) -> dict:
     import jinja2
 
-    evidence = gather(Sources(args.table1_differences, args.figure3_table, args.table2, args.table2_differences))
+    academic = (args.table3, args.table3_differences)
+    found = Sources(args.table1_differences, args.figure3_table, args.table2, args.table2_differences, *academic)
+    evidence = gather(found)
     manifests = page_facts.jobs(args.folder)
     times = page_facts.time_by_step(manifests)
     seconds = sum(row["seconds"] for row in times)
@@ -121,7 +131,11 @@ def main(args: Args) -> dict:
         length_bias=args.figure3_table and page_tables.length_bias(args.figure3_table, FIGURE3),
         figure6_7=args.figure6_7 and inline_svg(args.figure6_7),
         table2=args.table2 and page_tables.table2(args.table2, args.paper),
+        table3=args.table3 and page_academic.table3(args.table3),
+        not_run=page_academic.not_run(args.table3) if args.table3 else [],
         table4=args.table4 and page_tables.table4(args.table4, args.paper),
+        table4_academic=args.table4_academic and page_academic.table4(args.table4_academic),
+        table6=args.table6 and page_academic.table6(args.table6),
         figure8=args.figure8 and inline_svg(args.figure8),
         drift=args.drift and inline_svg(args.drift),
         monitors=args.monitors and page_tables.monitors(args.monitors),

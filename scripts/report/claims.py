@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from scripts.report.csv_tables import read_csv
 from scripts.report.plot_length_bias import COLUMNS as FIGURE3
+from scripts.report.tabulate_academic import ALL_TASKS, COLUMNS, TABLE3
+from scripts.report.tabulate_academic import DIFFERENCES as ACADEMIC_DIFFERENCES
 from scripts.report.tabulate_policies import DIFFERENCES, TABLE2
 from scripts.report.tabulate_reward_models import DIFFERENCES as TABLE1_DIFFERENCES
 
@@ -50,6 +52,8 @@ class Sources:
     length_bias: Path | None = None
     policies: Path | None = None
     policy_differences: Path | None = None
+    academic: Path | None = None
+    academic_differences: Path | None = None
 
 
 def gather(sources: Sources) -> list[Evidence]:
@@ -61,6 +65,9 @@ def gather(sources: Sources) -> list[Evidence]:
         found += length_bias_findings(read_csv(sources.length_bias, FIGURE3))
     if sources.policies and sources.policy_differences:
         found += policy_findings(read_csv(sources.policies, TABLE2), read_csv(sources.policy_differences, DIFFERENCES))
+    if sources.academic and sources.academic_differences:
+        differences = read_csv(sources.academic_differences, ACADEMIC_DIFFERENCES)
+        found += academic_findings(read_csv(sources.academic, TABLE3), differences)
     return found
 
 
@@ -138,6 +145,27 @@ def policy_findings(policies: "pl.DataFrame", differences: "pl.DataFrame") -> It
     where = "Section 4.2, Table 4"
     yield from compare("Iterative DPO makes answers longer than SFT", where, "characters", iterative, sft)
     yield from compare("The length penalty makes answers shorter", where, "characters", iterative, concise)
+
+
+ABOVE_SFT = ("gsm8k", "mmlu", "truthfulqa", "arc")
+"""The benchmarks on which the paper finds iterative DPO above SFT."""
+
+
+def academic_findings(policies: "pl.DataFrame", differences: "pl.DataFrame") -> Iterator[Evidence]:
+    """The alignment tax: what iterative DPO costs or gains on academic benchmarks."""
+    rows = policies.to_dicts()
+    results = {row["method"]: row["policy"] for row in reversed(rows) if row["chosen"]}  # of each method's first run
+    between = {(d["policy"], d["minus"], d["task"]): d for d in differences.to_dicts()}
+    where, than = "Section 4.2, Table 3", "iterative DPO - SFT"
+    names = {ALL_TASKS: "the academic benchmarks together", **COLUMNS}
+    for task in (ALL_TASKS, *ABOVE_SFT):
+        d = between.get((results.get("iterative DPO"), results.get("SFT"), task))
+        if d:
+            says = "is not below" if task == ALL_TASKS else "is above"
+            finding = f"Iterative DPO {says} SFT on {names[task]}"
+            quantity = f"mean score, {than}" if task == ALL_TASKS else f"{names[task]}, {than}"
+            detail = f"{d['n']} questions"
+            yield Evidence(finding, where, quantity, d["difference"], d["low"], d["high"], detail)
 
 
 LABELS = {

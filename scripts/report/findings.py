@@ -15,6 +15,7 @@ from scripts.common.errors import StudyError
 from scripts.common.files import publish
 from scripts.report.claims import Evidence, Sources, across_seeds, gather
 from scripts.report.csv_tables import write_csv
+from scripts.report.markdown import markdown_table
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ def sources(study: Path) -> Sources:
         folder / "figure3_length_bias.csv",
         folder / "table2_policies.csv",
         folder / "table2_differences.csv",
+        folder / "table3_academic.csv",
+        folder / "table3_differences.csv",
     )
     for path in vars(found).values():
         if not path.exists():
@@ -92,11 +95,9 @@ def markdown(rows: list[dict], columns: list[str], made_by: str) -> str:
         "A quantity is positive where the finding shows. `sd` is the standard deviation over seeds.",
         f"Made by `{made_by}`.",
         "",
-        "| " + " | ".join(columns) + " |",
-        "|" + "---|" * len(columns),
-        *("| " + " | ".join(cell(row[column]) for column in columns) + " |" for row in rows),
+        markdown_table([{column: cell(row[column]) for column in columns} for row in rows]),
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 
 from scripts.report.csv_tables import read_csv
 from scripts.report.page_facts import PAIR_COUNTS, duration
-from scripts.report.paper import paper_value
+from scripts.report.paper import PAPER_ROWS, paper_run, paper_value
 from scripts.report.plot_drift import COLUMNS as MONITORS
 from scripts.report.plot_prompts import COLUMNS as TOPICS
 from scripts.report.tabulate_held_out import COLUMNS as HELD_OUT
@@ -41,12 +41,6 @@ MONITORED = {
     "truncated": ("cut off, %", "{:.1f}", 100),
     "repetition": ("repetition, %", "{:.1f}", 100),
     "distinct_pairs": ("distinct-2, %", "{:.1f}", 100),
-}
-PAPER_ROWS = {  # method -> (table, row) of the paper
-    "SFT": ("table2", "Ours (SFT baseline)"),
-    "offline DPO": ("table2", "Ours (DPO baseline)"),
-    "iterative DPO": ("table2", "Ours (Iterative RLHF)"),
-    "iterative DPO, length penalty": ("table4", "Ours-concise"),
 }
 NONE = "–"
 
@@ -203,12 +197,6 @@ def table5(path: Path) -> str:
                 source_line(f"paper: {text(row['paper'])}", {}, lambda name, row=row: row[f"paper_{name}"], row)
             )
     return table(lines, "table5", ["completion", "annotator"], muted)
-
-
-def paper_run(reward_model: str, length_penalty: float) -> str | None:
-    """The row of the paper's Table 4 with the same reward model, and a length penalty or none."""
-    rows = {("mix2", False): "Ours", ("mix2", True): "Ours-concise", ("ultrarm", False): "UltraRM-13B"}
-    return rows.get((reward_model, length_penalty > 0))
 
 
 def source_line(

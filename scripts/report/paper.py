@@ -9,6 +9,12 @@ from scripts.common.provenance import ROOT
 
 PAPER = ROOT / "config/paper.tsv"
 COLUMNS = ["table", "row", "column", "value", "note"]
+PAPER_ROWS = {  # method -> (table, row) of the paper
+    "SFT": ("table2", "Ours (SFT baseline)"),
+    "offline DPO": ("table2", "Ours (DPO baseline)"),
+    "iterative DPO": ("table2", "Ours (Iterative RLHF)"),
+    "iterative DPO, length penalty": ("table4", "Ours-concise"),
+}
 
 
 @cache
@@ -43,3 +49,9 @@ def paper_value(table: str, row: str, column: str, path: Path = PAPER) -> float 
     31.3
     """
     return read_paper(path).get((table, row, column))
+
+
+def paper_run(reward_model: str, length_penalty: float) -> str | None:
+    """The row of the paper's Table 4 with the same reward model, and a length penalty or none."""
+    rows = {("mix2", False): "Ours", ("mix2", True): "Ours-concise", ("ultrarm", False): "UltraRM-13B"}
+    return rows.get((reward_model, length_penalty > 0))

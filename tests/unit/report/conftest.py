@@ -20,6 +20,7 @@ from scripts.report import (
     plot_prompts,
     plot_training,
     select_case_studies,
+    tabulate_academic,
     tabulate_held_out,
     tabulate_policies,
     tabulate_reward_models,
@@ -41,6 +42,13 @@ SHIFTS = {  # policy -> (mean gold above the SFT policy, mean characters, log ra
     "offline-iter1": (0.5, 90, 0.4),
 }
 BEST = {"iterative": 3, "concise": 2}
+QUESTIONS = 40
+ACADEMIC = {  # policy -> right answers to each benchmark; None: not run; MBPP is no part of the study
+    "sft": {"gsm8k": 20, "mmlu": 10, "humaneval": None, "truthfulqa": 16, "arc": 24},
+    "offline-iter1": {"gsm8k": 21, "mmlu": 10, "humaneval": None, "truthfulqa": 20, "arc": 24},
+    "iterative-best": {"gsm8k": 30, "mmlu": 10, "humaneval": None, "truthfulqa": 20, "arc": 22},
+    "concise-best": {"gsm8k": 25, "mmlu": 9, "humaneval": None, "truthfulqa": 18, "arc": 26},
+}
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,30 @@ def write_measures(path: Path, policy: str, seed: int = 0, gold: bool = True) ->
     ]
     schema = tables.MEASURES.columns.append(pa.field("split", pa.string()))
     tables.write_table(pa.Table.from_pylist(rows, schema=schema), path, tables.MEASURES)
+
+
+def write_academic(folder: Path, right: dict[str, int | None]) -> None:
+    """Scores and samples of a policy; it answers the first `right` questions of each benchmark."""
+    scores, samples = [], []
+    for task, hits in right.items():
+        setting = {
+            "task": task,
+            "metric": "acc",
+            "shots": 4,
+            "chat_template": True,
+            "prompt": "default",
+            "truncated": 0,
+        }
+        if hits is None:
+            scores.append({**setting, "value": None, "stderr": None, "n": 0, "not_run": "programs are not executed"})
+            continue
+        scores.append({**setting, "value": hits / QUESTIONS, "stderr": 0.07, "n": QUESTIONS, "not_run": None})
+        for i in range(QUESTIONS):
+            texts = {"prompt": "what is a fox ?", "target": "A", "response": "A" if i < hits else "B"}
+            where = {"task": task, "subset": f"{task}_{i % 2}", "row": i // 2}
+            samples.append({**where, **texts, "score": float(i < hits), "outcome": None})
+    tables.write_table(scores, folder / "scores.parquet", tables.ACADEMIC_SCORES)
+    tables.write_table(samples, folder / "samples.parquet", tables.ACADEMIC_SAMPLES)
 
 
 def write_selection(folder: Path, iteration: int) -> None:
@@ -224,6 +256,8 @@ def write_study(folder: Path, seed: int = 0) -> Study:
         for i in range(TEST + VALIDATION)
     ]
     tables.write_table(held_out, folder / "data/prompts/held_out.parquet", tables.PROMPTS)
+    for policy, right in ACADEMIC.items():
+        write_academic(folder / f"evaluation/academic/{policy}", right)
     for run, iteration in BEST.items():
         write_selection(folder / f"runs/{run}/best", iteration)
     subsets = ("alpacaeval-easy", "llmbar-natural", "refusals-dangerous", "hep-python")
@@ -268,6 +302,7 @@ def report(study: Study) -> None:
         )
     )
     tabulate_policies.main(policies_args(study))
+    tabulate_academic.main(academic_args(study))
     rollouts = folder / "rollouts/sft/length_bias/length_bias"
     plot_length_bias.main(
         plot_length_bias.Args(
@@ -352,6 +387,24 @@ def policies_args(study: Study, **changes) -> tabulate_policies.Args:
     return tabulate_policies.Args(**values | changes)
 
 
+def academic_args(study: Study, **changes) -> tabulate_academic.Args:
+    names = {"table3": "table3_academic.csv", "table3_text": "table3_academic.md"}
+    names |= {"differences": "table3_differences.csv", "table4": "table4_academic.csv"}
+    names |= {"table6": "table6_benchmarks.csv", "table6_text": "table6_benchmarks.md"}
+    folders = [study.folder / f"evaluation/academic/{policy}" for policy in ACADEMIC]
+    values = {
+        "policies": tuple(ACADEMIC),
+        "scores": tuple(folder / "scores.parquet" for folder in folders),
+        "samples": tuple(folder / "samples.parquet" for folder in folders),
+        "runs": ("iterative", "concise", "offline"),
+        "reward_models": ("mix2", "mix2", "none"),
+        "length_penalties": (0.0, 0.002, 0.0),
+        "best": tuple(study.folder / f"runs/{run}/best" for run in BEST),
+        **{argument: study.tables / name for argument, name in names.items()},
+    }
+    return tabulate_academic.Args(**values | changes)
+
+
 def page_args(study: Study, **changes) -> build_page.Args:
     tables_, figures = study.tables, study.figures
     values = {
@@ -372,6 +425,10 @@ def page_args(study: Study, **changes) -> build_page.Args:
         "table2": tables_ / "table2_policies.csv",
         "table4": tables_ / "table4_length_penalty.csv",
         "table2_differences": tables_ / "table2_differences.csv",
+        "table3": tables_ / "table3_academic.csv",
+        "table3_differences": tables_ / "table3_differences.csv",
+        "table4_academic": tables_ / "table4_academic.csv",
+        "table6": tables_ / "table6_benchmarks.csv",
         "figure8": figures / "figure8_iterations.svg",
         "drift": figures / "drift.svg",
         "monitors": tables_ / "monitors.csv",
