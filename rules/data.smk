@@ -171,12 +171,12 @@ rule mix_preferences:  # MIX1, MIX2 (Section 2); the off-policy pairs of the off
         mem_mb=memory_mb("mix_preferences"),
         runtime=resource("mix_preferences", "hours") * 60,
     params:
-        cap=lambda w: flags({"cap": DATA.mixes[w.mix].cap}),
+        shares=lambda w: flags({name: getattr(DATA.mixes[w.mix], name) or None for name in ("cap", "caps", "weights")}),
         held_out=DATA.held_out,
         seed=STUDY.seed,
         code=code_digest("scripts.data.mix_preferences"),
     shell:
-        "python -m scripts.data.mix_preferences --preferences {input.preferences} {params.cap}"
+        "python -m scripts.data.mix_preferences --preferences {input.preferences} {params.shares}"
         " --held-out {params.held_out} --seed {params.seed} --output {output.mix} > {log} 2>&1"
 
 

@@ -82,6 +82,10 @@ class Mix(Section):
 
     sources: list[Name] = Field(min_length=1)
     cap: Positive | None = Field(None, description="At most so many pairs of each source, drawn by the study's seed.")
+    caps: dict[Name, Positive] = Field({}, description="The same for single sources; goes before `cap`.")
+    weights: dict[Name, Annotated[float, Field(gt=0)]] = Field(
+        {}, description="How often a source's training pairs are taken: 0.5 draws half of them, 2 takes each twice."
+    )
 
 
 class Decontamination(Section):
@@ -555,6 +559,9 @@ class Study(Section):
         for name, mix in self.data.mixes.items():
             for source in mix.sources:
                 known(f"data.mixes.{name}.sources", source, "data.preferences", self.data.preferences)
+            for key in ("caps", "weights"):
+                for source in getattr(mix, key):
+                    known(f"data.mixes.{name}.{key}", source, f"data.mixes.{name}.sources", mix.sources)
         for name, model in self.reward_models.items():
             known(f"reward_models.{name}.mix", model.mix, "data.mixes", self.data.mixes)
         for name, judge in self.preference_models.items():

@@ -1,13 +1,13 @@
 """Mix preference sources into a training set for reward models (Section 2: MIX1, MIX2), with held-out prompts.
 
-Which pairs a cap lets through, their order and their split follow from the seed and the pair's or prompt's identity:
-the order of the files does not matter, and a prompt that is held out from one mix is held out from all of them.
+Which pairs a cap or a weight lets through, their order and their split follow from the seed and the pair's or prompt's
+identity: the order of the files does not matter, and a prompt that is held out from one mix is held out from all.
 
     python -m scripts.data.mix_preferences --seed 1 --held-out 0.02 --output results/demo/data/mixes/mix1.parquet \\
         --preferences results/demo/data/preferences/hh_rlhf.parquet results/demo/data/preferences/ultrafeedback.parquet
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scripts.common import command
 from scripts.common.command import Input, Output
@@ -28,6 +28,10 @@ class Args:
     """Share of the prompts that is kept from training."""
     cap: int | None = None
     """At most so many pairs of each source."""
+    caps: dict[str, int] = field(default_factory=dict)
+    """At most so many pairs of single sources, by name; goes before `cap`."""
+    weights: dict[str, float] = field(default_factory=dict)
+    """How often a source's training pairs are taken, by name; 1 for those not named."""
 
 
 def main(args: Args) -> dict:
@@ -40,7 +44,9 @@ def main(args: Args) -> dict:
                     f"{args.output}: pair {repeated[0]} of {repeated[1]} is in the sources {repeated[2]} times. "
                     "Name each source of a mix once."
                 )
-            values = {"seed": args.seed, "held_out": args.held_out, "cap": args.cap}
+            connection.execute("CREATE TABLE shares (source VARCHAR, cap BIGINT, weight DOUBLE)")
+            connection.executemany("INSERT INTO shares VALUES (?, ?, ?)", shares(args))
+            values = {"seed": args.seed, "held_out": args.held_out}
             connection.execute(f"CREATE TEMP TABLE mix_of_pairs AS {query('mix_of_pairs.sql')}", values)
             splits = dict(connection.execute(query("pairs_by_split.sql")).fetchall())
         if not splits.get("train"):
@@ -50,6 +56,18 @@ def main(args: Args) -> dict:
             )
         write(connection, "FROM mix_of_pairs", args.output, MIX)
     return {"pairs": sum(splits.values()), "train": splits["train"], "held_out": splits.get("held_out", 0)}
+
+
+def shares(args: Args) -> list[list[str | float | None]]:
+    """[source, cap, weight] of each source; a file bears its source's name.
+
+    Raises:
+        StudyError: a cap or a weight is of no source of the mix.
+    """
+    names = [path.stem for path in args.preferences]
+    if unknown := sorted({*args.caps, *args.weights}.difference(names)):
+        raise StudyError(f"--caps or --weights: {', '.join(unknown)}: not among the sources {', '.join(names)}.")
+    return [[name, args.caps.get(name, args.cap), args.weights.get(name, 1.0)] for name in names]
 
 
 if __name__ == "__main__":

@@ -98,9 +98,14 @@ class Sizes:
 
     def mix(self, name: str) -> Pairs:
         """The pairs of a mix, held-out ones included; mean tokens over its sources."""
-        cap = self.study.data.mixes[name].cap
-        sources = [self.source(source) for source in self.study.data.mixes[name].sources]
-        counts = [min(source.pairs, cap or source.pairs) for source in sources]
+        mix = self.study.data.mixes[name]
+        sources = [self.source(source) for source in mix.sources]
+        caps = [mix.caps.get(source, mix.cap) for source in mix.sources]
+        weights = [mix.weights.get(source, 1) for source in mix.sources]
+        counts = [
+            min(source.pairs, cap or source.pairs) * weight
+            for source, cap, weight in zip(sources, caps, weights, strict=True)
+        ]
         total = sum(counts)
 
         def mean(part: str) -> float:

@@ -91,8 +91,8 @@ def plot_margins(margins: dict[str, Rows], path: Path) -> None:
             edges, widths = [row["low"] for row in rows], [row["high"] - row["low"] for row in rows]
             kept, dropped = ([row[name] for row in rows] for name in ("kept", "dropped"))
             panel.bar(edges, kept, widths, align="edge", color=COLOURS[0], label="kept")
-            panel.set_xlim(left=0)
             panel.bar(edges, dropped, widths, bottom=kept, align="edge", color="#c4c9d1", label="dropped: small margin")
+            panel.set_xlim(left=0)
             label_outer(panel, list(panels.values()), "chosen score \N{MINUS SIGN} rejected score", "pairs")
 
 

@@ -160,6 +160,8 @@ REFUSALS = [
     ("evaluation.reward", "pairwise", "evaluation.reward: 'pairwise' is not in reward_models"),
     ("prompted_judges.mix2", {"policy": "sft"}, "'mix2' is named more than once in reward_models, preference_models"),
     ("prompted_judges.prompted", {}, "prompted_judges.prompted: give exactly one of 'policy' and 'endpoint'"),
+    ("data.mixes.mix1.weights", {"shap": 2.0}, "data.mixes.mix1.weights: 'shap' is not in data.mixes.mix1.sources"),
+    ("data.mixes.mix1.caps", {"shp": 0}, "data.mixes.mix1.caps.shp: Input should be greater than 0; got 0"),
     ("data.mixes.mix1.sources", [], "data.mixes.mix1.sources: List should have at least 1 item"),
     ("models.base.hub", "a/b", "models.base: give exactly one of 'hub' and 'local'"),
     ("world", None, "evaluation.judge: 'gold' needs the section 'world'"),

@@ -1,5 +1,6 @@
 """Mixes: splits by prompt, caps and order by identity alone."""
 
+from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,13 +20,13 @@ PAIRS = {
 }
 
 
-def mixed(folder, sources, seed=1, held_out=0.2, cap=None):
+def mixed(folder, sources, seed=1, held_out=0.2, cap=None, **shares):
     files = []
     for name, pairs in sources.items():
         files.append(folder / f"{name}.parquet")
         tables.write_table(pairs, files[-1], tables.PREFERENCES)
     output = folder / "mix.parquet"
-    facts = main(Args(tuple(files), output, seed, held_out, cap))
+    facts = main(Args(tuple(files), output, seed, held_out, cap, **shares))
     return tables.read_table(output, tables.MIX).to_pylist(), facts
 
 
@@ -69,6 +70,41 @@ def test_a_cap_counts_for_each_source_and_does_not_order_the_mix(tmp_path):
     # were the shuffle drawn with the cap's hash, the capped sources would all come before most of the complete one
     places = [i for i, row in enumerate(rows) if row["source"] == "c"]
     assert 30 < sum(places) / len(places) < 60
+
+
+def test_caps_of_single_sources_go_before_that_of_all(tmp_path):
+    rows, _ = mixed(tmp_path, PAIRS, cap=20, caps={"a": 50})
+    assert Counter(r["source"] for r in rows) == {"a": 50, "b": 20, "c": 20}
+    more, _ = mixed(tmp_path, PAIRS, cap=20, caps={"a": 60})
+    assert {r["pair_id"] for r in rows} < {r["pair_id"] for r in more}  # a larger cap only adds
+
+
+def test_weights_repeat_and_thin_out_training_pairs_by_identity(tmp_path):
+    plain, _ = mixed(tmp_path, PAIRS)
+    rows, facts = mixed(tmp_path, PAIRS, weights={"a": 2.5, "b": 0.5})
+    known = {p["pair_id"]: p for pairs in PAIRS.values() for p in pairs}
+    count = {split: Counter(r["pair_id"] for r in rows if r["split"] == split) for split in ("train", "held_out")}
+    trained = {source: [p for p in count["train"] if known[p]["source"] == source] for source in PAIRS}
+    original = Counter(r["source"] for r in plain if r["split"] == "train")
+    assert {count["train"][p] for p in trained["a"]} == {2, 3}
+    assert len(trained["a"]) == original["a"]
+    thrice = sum(count["train"][p] == 3 for p in trained["a"]) / original["a"]
+    assert 0.4 < thrice < 0.6
+    assert {count["train"][p] for p in (*trained["b"], *trained["c"])} == {1}
+    assert 0.4 < len(trained["b"]) / original["b"] < 0.6
+    assert len(trained["c"]) == original["c"]
+    assert set(count["held_out"].values()) == {1}
+    assert facts["pairs"] == len(rows)
+    # the weight of one source changes neither the pairs nor the order of the others
+    others = [r["pair_id"] for r in plain if r["source"] == "c"]
+    assert [r["pair_id"] for r in rows if r["source"] == "c"] == others
+    turned, _ = mixed(tmp_path, {n: PAIRS[n][::-1] for n in reversed(PAIRS)}, weights={"a": 2.5, "b": 0.5})
+    assert turned == rows
+
+
+def test_shares_of_a_source_that_is_not_there_are_refused(tmp_path):
+    with pytest.raises(StudyError, match="--caps or --weights: d, e: not among the sources a, b, c"):
+        mixed(tmp_path, PAIRS, caps={"e": 1}, weights={"d": 2.0})
 
 
 def test_content_stays(tmp_path):
