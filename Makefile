@@ -1,7 +1,7 @@
 # make help lists the targets. The two that a newcomer needs: make demo, make test.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo real test test-slow test-slurm pin plan stale freeze lint clean findings schema lock venv
+.PHONY: help demo theory real test test-slow test-slurm pin plan stale freeze lint clean findings schema lock venv
 
 VENV := .venv
 PYTHON ?= python3
@@ -51,6 +51,10 @@ findings: $(VENV)/.installed ## the demo over three seeds: which findings of the
 	done
 	@$(RUN) python -m scripts.report.findings --studies results/demo results/demo_seed2 results/demo_seed3 \
 	  --output benchmarks/results/findings.csv --markdown benchmarks/results/findings.md
+
+theory: $(VENV)/.installed ## Algorithm 1 in the linear case: regret of four ways to explore (about a minute)
+	@$(SNAKEMAKE) -- theory
+	@cp results/theory/regret.md results/theory/regret.svg benchmarks/results/
 
 lint: $(VENV)/.installed ## ruff, snakefmt, and whether the schema has drifted
 	$(RUN) ruff check .

@@ -22,6 +22,7 @@ include: "rules/reward.smk"  # mixes -> Bradley-Terry reward models -> RewardBen
 include: "rules/online.smk"  # generate n responses -> score -> best/worst pairs -> DPO         (Algorithm 2)
 include: "rules/evaluate.smk"  # reward, win rate, KL, length of every policy                   (Section 4)
 include: "rules/report.smk"  # tables and figures beside the paper's, one page
+include: "rules/theory.smk"  # Algorithm 1 in the linear case, a study of its own              (Section 3.2)
 
 
 rule all:
@@ -43,3 +44,9 @@ rule reward_models:
 rule policies:
     input:
         [policy_folder(STUDY.study, policy) for policy in POLICIES],
+
+
+rule theory:
+    input:
+        "results/theory/regret.md",
+        "results/theory/regret.svg",

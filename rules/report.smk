@@ -264,3 +264,39 @@ rule build_catalog:  # one DuckDB file with views of all tables
     shell:
         "python -m scripts.report.build_catalog --folder results/{wildcards.study} --tables {input.tables}"
         " --output {output.catalog} > {log} 2>&1"
+
+
+rule tabulate_regret:  # the linear case of Algorithm 1, of which rules/theory.smk knows the configuration
+    input:
+        regret=lambda w: expand("results/theory/regret/{coverage}.parquet", coverage=THEORY.coverages),
+    output:
+        table="results/theory/tables/regret.csv",
+        slopes="results/theory/tables/regret_slopes.csv",
+        page="results/theory/regret.md",
+    log:
+        "results/theory/logs/tabulate_regret.log",
+    benchmark:
+        "results/theory/benchmarks/tabulate_regret.tsv"
+    params:
+        theory=lambda w: flags(THEORY, "theory."),
+        code=code_digest("scripts.report.tabulate_regret"),
+    shell:
+        "python -m scripts.report.tabulate_regret --regret {input.regret} {params.theory} --table {output.table}"
+        " --slopes {output.slopes} --page {output.page} > {log} 2>&1"
+
+
+rule plot_regret:
+    input:
+        table="results/theory/tables/regret.csv",
+        slopes="results/theory/tables/regret_slopes.csv",
+    output:
+        figure="results/theory/regret.svg",
+    log:
+        "results/theory/logs/plot_regret.log",
+    benchmark:
+        "results/theory/benchmarks/plot_regret.tsv"
+    params:
+        code=code_digest("scripts.report.plot_regret"),
+    shell:
+        "python -m scripts.report.plot_regret --table {input.table} --slopes {input.slopes} --figure {output.figure}"
+        " > {log} 2>&1"

@@ -22,6 +22,7 @@ ROOMS = (
     ".ci/",
 )
 WITHOUT_WORDS = {
+    "benchmarks/results/regret.svg": "The figure of regret.md.",
     "config/accelerate/zero3.yaml": "How training starts on several GPUs: DeepSpeed ZeRO-3.",
     "config/chat_templates/llama3.jinja": "LLaMA-3's chat template, with the assistant's tokens marked.",
     "config/chat_templates/plain.jinja": "A plain chat template, for bases made from scratch.",

@@ -7,7 +7,7 @@ YAML files are merged by Snakemake (`--configfile a.yaml b.yaml`, later files wi
 """
 
 import json
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
@@ -517,6 +517,29 @@ class World(Section):
     optimisation: Optimisation = Field(description="Of the base model on the world's clean documents.")
 
 
+class Theory(Section):
+    """Algorithm 1 in the linear case (Section 3.2), a study of its own: config/theory.yaml."""
+
+    seed: int = Field(1, ge=0)
+    seeds: int = Field(200, gt=1, description="Worlds, each with features, reward and preferences of its own.")
+    prompts: Positive = 8
+    responses: int = Field(16, gt=1, description="Responses that there are to each prompt.")
+    dimension: Positive = Field(8, description="d, of the features.")
+    spread: float = Field(
+        0.5, ge=0, description="Responses are of d kinds; how far their features lie from their kind's unit vector."
+    )
+    reward_norm: float = Field(2.0, gt=0, description="B, the norm of theta*; features have norm 1.")
+    eta: float = Field(0.2, gt=0, description="KL coefficient of Equation 2.")
+    ridge: float = Field(1.0, gt=0, description="Lambda: of the likelihood's ridge and of Sigma_t.")
+    confidence: float = Field(1.0, gt=0, description="The information gain's beta is this times sqrt(d / m).")
+    n: int = Field(8, gt=1, description="Responses of which the best and the worst are paired.")
+    iterations: Positive = Field(16, description="T.")
+    batches: list[Positive] = Field([16, 64, 256, 1024], min_length=2, description="Batch sizes m.")
+    coverages: dict[Name, Annotated[float, Field(ge=0)]] = Field(
+        min_length=1, description="By name, how much pi_0 prefers one direction of the features."
+    )
+
+
 class Study(Section):
     study: Name
     seed: int = Field(1, ge=0)
@@ -652,17 +675,24 @@ def merge(shared: Any, changes: Any) -> Any:
     return {**shared, **{key: merge(shared.get(key), value) for key, value in changes.items()}}
 
 
+S = TypeVar("S", bound=Section)
+
+
 def load(values: dict[str, Any]) -> Study:
     """Validate merged YAML, with the catalogue's entries laid under the sources that it names.
 
     Raises:
         StudyError: names every offending key with its path, its value and what is allowed.
     """
-    values = complete(values)
+    return validated(Study, complete(values))
+
+
+def validated(section: type[S], values: Any) -> S:
+    """A section from what a YAML file says; errors as `load`."""
     try:
-        return Study.model_validate(values)
+        return section.model_validate(values)
     except ValidationError as error:
-        lines = [_explain(problem, values) for problem in error.errors()]
+        lines = [_explain(problem, section) for problem in error.errors()]
         raise StudyError("the configuration can't be used:\n" + "\n".join(f"  {line}" for line in lines)) from None
 
 
@@ -686,10 +716,10 @@ def _of(study: Study, section: str, key: str) -> Any:
     return getattr(getattr(study, section), key, None)
 
 
-def _explain(problem: Any, values: Any) -> str:
+def _explain(problem: Any, root: type[Section]) -> str:
     path = ".".join(str(part) for part in problem["loc"] if part != "[key]") or "(whole file)"
     if problem["type"] == "extra_forbidden":
-        return f"{path}: unknown key; allowed here: {', '.join(_allowed(problem['loc'][:-1]))}"
+        return f"{path}: unknown key; allowed here: {', '.join(_allowed(root, problem['loc'][:-1]))}"
     if problem["type"] == "missing":
         return f"{path}: is required and missing"
     message = problem["msg"].removeprefix("Value error, ")
@@ -698,9 +728,9 @@ def _explain(problem: Any, values: Any) -> str:
     return f"{path}: {message}; got {problem['input']!r}"
 
 
-def _allowed(location: tuple[Any, ...]) -> list[str]:
+def _allowed(root: type[Section], location: tuple[Any, ...]) -> list[str]:
     """The keys of the section at a location, found by walking the classes along it."""
-    annotation: Any = Study
+    annotation: Any = root
     for part in location:
         annotation = _inner(annotation, part)
     section = next((c for c in _classes(annotation) if issubclass(c, BaseModel)), None)

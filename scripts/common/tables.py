@@ -302,6 +302,19 @@ ACADEMIC_SAMPLES = _contract(
     ["outcome"],
 )
 
+REGRET = _contract(
+    "regret",
+    [
+        ("coverage", pa.string()),
+        ("method", pa.string()),  # who responded: a method of scripts/theory/simulate_regret.py
+        ("batch", pa.int32()),  # m, pairs an iteration
+        ("seed", pa.int32()),  # which world
+        ("iteration", pa.int32()),  # batches learned from; 0: pi_0
+        ("regret", pa.float64()),  # J(pi*) - J(pi), in units of reward
+        ("divergence", pa.float64()),  # eta E KL(pi* || pi), which Theorem 1 adds
+    ],
+)
+
 
 # --- reading ----------------------------------------------------------------------------------------------------------
 

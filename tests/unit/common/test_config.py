@@ -234,6 +234,13 @@ def test_a_tournament_knows_no_second_best(demo):
         config.load(demo)
 
 
+def test_the_linear_study_is_refused_in_words_too():
+    values = read("theory.yaml")
+    assert config.validated(config.Theory, values).iterations == 16
+    with pytest.raises(StudyError, match="coverage: unknown key; allowed here: batches, confidence, coverages"):
+        config.validated(config.Theory, {**values, "coverage": {}})
+
+
 def test_missing_key_is_named(demo):
     del demo["models"]["chat_template"]
     with pytest.raises(StudyError, match=r"models\.chat_template: is required and missing"):
