@@ -397,6 +397,17 @@ def reward_model_flags():
     return flags({"models": list(STUDY.reward_models), "mixes": mixes, "types": ["BT"] * len(mixes)})
 
 
+def length_bias_rewards(w):
+    """The rewards of the SFT model's responses of Figure 3: all shards of the first reward model, then of the next."""
+    found = (rewards(w.study, "sft", "length_bias", "length_bias", reward) for reward in STUDY.reward_models)
+    return [shard for shards in found for shard in shards]
+
+
+def length_bias_gold(w):
+    """Their gold rewards, where the study has a world that knows them."""
+    return rewards(w.study, "sft", "length_bias", "length_bias", "gold") if STUDY.world else []
+
+
 def judge_flags():
     """All judges as Table 1 names them."""
     types = {"reward": "BT", "preference": "Preference", "prompted": "Prompting"}
@@ -474,6 +485,8 @@ def page_inputs():
         shown |= {
             "held_out": f"{tables}/reward_models_held_out.csv",
             "figure6_7": f"{figures}/figure6_7_training.svg",
+            "calibration": f"{tables}/calibration.csv",
+            "calibration_figure": f"{figures}/calibration.svg",
         }
     if STUDY.evaluation:
         shown |= {
@@ -481,6 +494,9 @@ def page_inputs():
             "table1_differences": f"{tables}/table1_differences.csv",
             "figure3": f"{figures}/figure3_length_bias.svg",
             "figure3_table": f"{tables}/figure3_length_bias.csv",
+            "agreement_figure": f"{figures}/agreement.svg",
+            "best_of_n": f"{tables}/best_of_n.csv",
+            "best_of_n_figure": f"{figures}/best_of_n.svg",
         }
     if STUDY.evaluation and STUDY.runs:
         shown |= {
@@ -559,11 +575,11 @@ def report_targets():
         tables += ["figure5_topics.csv"]
         figures += ["figure5_prompts.svg"]
     if STUDY.reward_models:
-        tables += ["reward_models_held_out.csv"]
-        figures += ["figure6_7_training.svg"]
+        tables += ["reward_models_held_out.csv", "calibration.csv", "reliability.csv", "accuracy_by_length_gap.csv"]
+        figures += ["figure6_7_training.svg", "calibration.svg"]
     if STUDY.evaluation:
-        tables += ["table1_reward_models.csv", "figure3_length_bias.csv"]
-        figures += ["figure3_length_bias.svg"]
+        tables += ["table1_reward_models.csv", "figure3_length_bias.csv", "agreement.csv", "best_of_n.csv"]
+        figures += ["figure3_length_bias.svg", "agreement.svg", "best_of_n.svg"]
     if STUDY.evaluation and STUDY.runs:
         tables += ["table2_policies.csv", "table4_length_penalty.csv"]
         tables += ["monitors.csv"]

@@ -82,6 +82,21 @@ rule rank_responses:  # the same by a pairwise preference model, which compares 
         " {params.ranking} {params.scoring} --seed {params.seed} --output {output.rewards} > {log} 2>&1"
 
 
+rule score_gold:  # what the miniature world knows of the responses of Figure 3, for tables alone
+    input:
+        responses="results/{study}/rollouts/sft/length_bias/length_bias/responses/{shard}.parquet",
+    output:
+        rewards="results/{study}/rollouts/sft/length_bias/length_bias/rewards/gold/{shard}.parquet",
+    log:
+        "results/{study}/logs/score_gold/{shard}.log",
+    benchmark:
+        "results/{study}/benchmarks/score_gold/{shard}.tsv"
+    params:
+        code=code_digest("scripts.world.score_gold"),
+    shell:
+        "python -m scripts.world.score_gold --responses {input.responses} --output {output.rewards} > {log} 2>&1"
+
+
 rule select_pairs:  # line 5: two responses, by default best and worst, by reward - lambda * characters (Equation 9)
     input:
         prompts="results/{study}/data/prompts/iter{t}.parquet",

@@ -93,11 +93,8 @@ rule tabulate_academic:  # Table 3, the academic columns of Table 4, Table 6
 rule plot_length_bias:  # Figure 3
     input:
         responses=lambda w: responses(w.study, "sft", "length_bias", "length_bias"),
-        rewards=lambda w: [
-            shard
-            for reward in STUDY.reward_models
-            for shard in rewards(w.study, "sft", "length_bias", "length_bias", reward)
-        ],
+        rewards=length_bias_rewards,
+        gold=length_bias_gold,
     output:
         table="results/{study}/tables/figure3_length_bias.csv",
         figure="results/{study}/figures/figure3_length_bias.svg",
@@ -108,10 +105,77 @@ rule plot_length_bias:  # Figure 3
     params:
         models=reward_model_flags(),
         seed=STUDY.seed,
+        gold="--gold" if STUDY.world else "",
         code=code_digest("scripts.report.plot_length_bias"),
     shell:
         "python -m scripts.report.plot_length_bias {params.models} --responses {input.responses}"
-        " --rewards {input.rewards} --seed {params.seed} --table {output.table} --figure {output.figure} > {log} 2>&1"
+        " --rewards {input.rewards} {params.gold} {input.gold} --seed {params.seed}"
+        " --table {output.table} --figure {output.figure} > {log} 2>&1"
+
+
+rule plot_best_of_n:  # over-optimisation: gold against proxy reward
+    input:
+        responses=lambda w: responses(w.study, "sft", "length_bias", "length_bias"),
+        rewards=length_bias_rewards,
+        gold=lambda w: length_bias_gold(w)
+        or rewards(w.study, "sft", "length_bias", "length_bias", STUDY.evaluation.reward),
+    output:
+        table="results/{study}/tables/best_of_n.csv",
+        figure="results/{study}/figures/best_of_n.svg",
+    log:
+        "results/{study}/logs/plot_best_of_n.log",
+    benchmark:
+        "results/{study}/benchmarks/plot_best_of_n.tsv"
+    params:
+        models=list(STUDY.reward_models),
+        seed=STUDY.seed,
+        code=code_digest("scripts.report.plot_best_of_n"),
+    shell:
+        "python -m scripts.report.plot_best_of_n --models {params.models} --responses {input.responses}"
+        " --rewards {input.rewards} --gold {input.gold} --seed {params.seed}"
+        " --table {output.table} --figure {output.figure} > {log} 2>&1"
+
+
+rule plot_calibration:
+    input:
+        scores=expand("results/{{study}}/evaluation/held_out/{judge}.parquet", judge=trained_judges()),
+        mixes=[f"results/{{study}}/data/mixes/{JUDGES[judge].mix}.parquet" for judge in trained_judges()],
+    output:
+        table="results/{study}/tables/calibration.csv",
+        reliability="results/{study}/tables/reliability.csv",
+        by_length="results/{study}/tables/accuracy_by_length_gap.csv",
+        figure="results/{study}/figures/calibration.svg",
+    log:
+        "results/{study}/logs/plot_calibration.log",
+    benchmark:
+        "results/{study}/benchmarks/plot_calibration.tsv"
+    params:
+        models=trained_judges(),
+        seed=STUDY.seed,
+        code=code_digest("scripts.report.plot_calibration"),
+    shell:
+        "python -m scripts.report.plot_calibration --models {params.models} --scores {input.scores}"
+        " --mixes {input.mixes} --seed {params.seed} --table {output.table} --reliability {output.reliability}"
+        " --by-length {output.by_length} --figure {output.figure} > {log} 2>&1"
+
+
+rule plot_agreement:
+    input:
+        scores=expand("results/{{study}}/evaluation/reward_bench/{judge}.parquet", judge=JUDGES),
+    output:
+        table="results/{study}/tables/agreement.csv",
+        figure="results/{study}/figures/agreement.svg",
+    log:
+        "results/{study}/logs/plot_agreement.log",
+    benchmark:
+        "results/{study}/benchmarks/plot_agreement.tsv"
+    params:
+        models=list(JUDGES),
+        seed=STUDY.seed,
+        code=code_digest("scripts.report.plot_agreement"),
+    shell:
+        "python -m scripts.report.plot_agreement --models {params.models} --scores {input.scores}"
+        " --seed {params.seed} --table {output.table} --figure {output.figure} > {log} 2>&1"
 
 
 rule plot_iterations:  # Figure 8
@@ -196,7 +260,8 @@ rule plot_prompts:  # Figure 5
 
 rule plot_training:  # Figures 6 and 7
     input:
-        models=expand("results/{{study}}/models/reward/{reward}", reward=trained_reward_models()),
+        models=expand("results/{{study}}/models/reward/{reward}", reward=trained_reward_models())
+        + expand("results/{{study}}/models/preference/{preference}", preference=STUDY.preference_models),
     output:
         figure="results/{study}/figures/figure6_7_training.svg",
     log:
@@ -204,7 +269,7 @@ rule plot_training:  # Figures 6 and 7
     benchmark:
         "results/{study}/benchmarks/plot_training.tsv"
     params:
-        names=trained_reward_models(),
+        names=[*trained_reward_models(), *STUDY.preference_models],
         code=code_digest("scripts.report.plot_training"),
     shell:
         "python -m scripts.report.plot_training --models {params.names} --folders {input.models}"

@@ -72,6 +72,16 @@ class Args:
     """figure3_length_bias.csv"""
     figure6_7: Input | None = None
     """figure6_7_training.svg"""
+    calibration: Input | None = None
+    """calibration.csv"""
+    calibration_figure: Input | None = None
+    """calibration.svg"""
+    agreement_figure: Input | None = None
+    """agreement.svg"""
+    best_of_n: Input | None = None
+    """best_of_n.csv"""
+    best_of_n_figure: Input | None = None
+    """best_of_n.svg"""
     table2: Input | None = None
     """table2_policies.csv"""
     table4: Input | None = None
@@ -106,8 +116,8 @@ def main(args: Args) -> dict:
     import jinja2
 
     academic = (args.table3, args.table3_differences)
-    found = Sources(args.table1_differences, args.figure3_table, args.table2, args.table2_differences, *academic)
-    evidence = gather(found)
+    policies = (args.table2, args.table2_differences)
+    evidence = gather(Sources(args.table1, args.table1_differences, args.figure3_table, *policies, *academic))
     manifests = page_facts.jobs(args.folder)
     times = page_facts.time_by_step(manifests)
     seconds = sum(row["seconds"] for row in times)
@@ -130,6 +140,11 @@ def main(args: Args) -> dict:
         figure3=args.figure3 and inline_svg(args.figure3),
         length_bias=args.figure3_table and page_tables.length_bias(args.figure3_table, FIGURE3),
         figure6_7=args.figure6_7 and inline_svg(args.figure6_7),
+        calibration=args.calibration and page_tables.calibration(args.calibration),
+        calibration_figure=args.calibration_figure and inline_svg(args.calibration_figure),
+        agreement=args.agreement_figure and inline_svg(args.agreement_figure),
+        best_of_n=args.best_of_n and page_tables.best_of_n(args.best_of_n),
+        best_of_n_figure=args.best_of_n_figure and inline_svg(args.best_of_n_figure),
         table2=args.table2 and page_tables.table2(args.table2, args.paper),
         table3=args.table3 and page_academic.table3(args.table3),
         not_run=page_academic.not_run(args.table3) if args.table3 else [],

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 from scripts.report.csv_tables import read_csv
 from scripts.report.plot_length_bias import COLUMNS as FIGURE3
+from scripts.report.plot_length_bias import GOLD
 from scripts.report.tabulate_academic import ALL_TASKS, COLUMNS, TABLE3
 from scripts.report.tabulate_academic import DIFFERENCES as ACADEMIC_DIFFERENCES
 from scripts.report.tabulate_policies import DIFFERENCES, TABLE2
+from scripts.report.tabulate_reward_models import COLUMNS as TABLE1
 from scripts.report.tabulate_reward_models import DIFFERENCES as TABLE1_DIFFERENCES
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ class Evidence:
 class Sources:
     """The tables that findings are read from; None where the study has no such table."""
 
+    reward_models: Path | None = None
     reward_model_differences: Path | None = None
     length_bias: Path | None = None
     policies: Path | None = None
@@ -59,6 +62,8 @@ class Sources:
 def gather(sources: Sources) -> list[Evidence]:
     """The evidence on every finding that the study's tables, runs and reward models allow, in the paper's order."""
     found: list[Evidence] = []
+    if sources.reward_models:
+        found += chance_findings(read_csv(sources.reward_models, TABLE1))
     if sources.reward_model_differences:
         found += reward_model_findings(read_csv(sources.reward_model_differences, TABLE1_DIFFERENCES))
     if sources.length_bias:
@@ -69,6 +74,29 @@ def gather(sources: Sources) -> list[Evidence]:
         differences = read_csv(sources.academic_differences, ACADEMIC_DIFFERENCES)
         found += academic_findings(read_csv(sources.academic, TABLE3), differences)
     return found
+
+
+COVERED = {"mix1": ("Chat", "Chat Hard"), "mix2": ("Chat", "Chat Hard", "Safety", "Reasoning")}
+"""Mix -> the sections of RewardBench that its sources cover (Section 2)."""
+
+
+def chance_findings(accuracies: "pl.DataFrame") -> Iterator[Evidence]:
+    """A model that learnt from a section's kind of data judges it better than chance, in its weakest section."""
+    rows = accuracies.to_dicts()
+    for model in dict.fromkeys(row["model"] for row in rows):
+        covered = [row for row in rows if row["model"] == model and row["section"] in COVERED.get(row["mix"], ())]
+        if covered:
+            row = min(covered, key=lambda row: row["low"] if row["low"] is not None else row["accuracy"])
+            low, high = (None if end is None else end - 0.5 for end in (row["low"], row["high"]))
+            yield Evidence(
+                f"{model} is above chance in every section that its training data cover",
+                "Section 2.2, Table 1",
+                f"lowest accuracy - 1/2, {model}",
+                row["accuracy"] - 0.5,
+                low,
+                high,
+                row["section"],
+            )
 
 
 def reward_model_findings(differences: "pl.DataFrame") -> Iterator[Evidence]:
@@ -86,15 +114,23 @@ def reward_model_findings(differences: "pl.DataFrame") -> Iterator[Evidence]:
 
 
 def length_bias_findings(correlations: "pl.DataFrame") -> Iterator[Evidence]:
+    """Reward goes with length; and, where gold rewards are known, by more than the worth of long responses explains."""
+    measured = {
+        "correlation": ("prefers longer responses", "correlation of reward and length, {}"),
+        "above_gold": ("prefers length more than the gold reward does", "correlation with length, {} - gold"),
+        "partial": ("prefers the longer of equally good responses", "correlation of reward and length given gold, {}"),
+    }
     for row in correlations.to_dicts():
-        yield Evidence(
-            f"The reward model {row['model']} prefers longer responses",
-            "Section 2.2, Figure 3",
-            f"correlation of reward and length, {row['model']}",
-            row["correlation"],
-            row["low"],
-            row["high"],
-        )
+        for name, (finding, quantity) in measured.items():
+            if row["model"] != GOLD and row[name] is not None:
+                yield Evidence(
+                    f"The reward model {row['model']} {finding}",
+                    "Section 2.2, Figure 3",
+                    quantity.format(row["model"]),
+                    row[name],
+                    row[f"{name}_low"],
+                    row[f"{name}_high"],
+                )
 
 
 def policy_findings(policies: "pl.DataFrame", differences: "pl.DataFrame") -> Iterator[Evidence]:

@@ -42,6 +42,7 @@ def sources(study: Path) -> Sources:
     """The tables of a study; all must be there."""
     folder = study / "tables"
     found = Sources(
+        folder / "table1_reward_models.csv",
         folder / "table1_differences.csv",
         folder / "figure3_length_bias.csv",
         folder / "table2_policies.csv",

@@ -11,6 +11,8 @@ import numpy as np
 from scripts.report.csv_tables import read_csv
 from scripts.report.page_facts import PAIR_COUNTS, duration
 from scripts.report.paper import PAPER_ROWS, paper_run, paper_value
+from scripts.report.plot_best_of_n import COLUMNS as BEST_OF_N
+from scripts.report.plot_calibration import CALIBRATION
 from scripts.report.plot_drift import COLUMNS as MONITORS
 from scripts.report.plot_prompts import COLUMNS as TOPICS
 from scripts.report.tabulate_held_out import COLUMNS as HELD_OUT
@@ -284,16 +286,47 @@ def topics(path: Path) -> str:
     return table(lines, "topics", ["most are from", "vectors"])
 
 
+LENGTH_BIAS = {
+    "correlation": "with characters",
+    "tokens": "with tokens",
+    "above_gold": "above gold",
+    "partial": "given gold",
+}
+
+
 def length_bias(path: Path, columns: Sequence[str]) -> str:
     """The numbers of Figure 3."""
     lines = [
         {"reward model": f"<b>{text(row['model'])}</b>"}
-        | {"mean correlation": interval(row, "correlation", "{:+.3f}", 1, "low", "high")}
+        | {label: interval(row, name, "{:+.3f}") for name, label in LENGTH_BIAS.items()}
         | {"prompts": number(row["n"]), "left out": number(row["left_out"]), "responses": number(row["responses"])}
         | {"paper": f"<i>{number(row['paper'], '{:+.2f}')}</i>"}
         for row in read_csv(path, columns).to_dicts()
     ]
     return table(lines, "length-bias")
+
+
+def calibration(path: Path) -> str:
+    """Models down: how far confidence and accuracy lie apart."""
+    lines = [
+        {"model": f"<b>{text(row['model'])}</b>"}
+        | {"calibration error, %": interval(row, "error", "{:.1f}", 100)}
+        | {"mean confidence, %": scaled(row["confidence"]), "accuracy, %": scaled(row["accuracy"])}
+        | {"pairs": number(row["n"])}
+        for row in read_csv(path, CALIBRATION).to_dicts()
+    ]
+    return table(lines, "calibration")
+
+
+def best_of_n(path: Path) -> str:
+    """Models and n down: what the best of n has."""
+    lines = [
+        {"reward model": f"<b>{text(row['model'])}</b>", "n": number(row["n"])}
+        | {"KL at most": number(row["kl_bound"], "{:.2f}"), "reward": interval(row, "proxy", "{:.2f}")}
+        | {"gold": interval(row, "gold", "{:.2f}"), "characters": interval(row, "characters", "{:.0f}")}
+        for row in read_csv(path, BEST_OF_N).to_dicts()
+    ]
+    return table(lines, "best-of-n")
 
 
 def pairs(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -1,7 +1,7 @@
-"""Figures 6 and 7: training records of the reward models: loss, gradient norm, learning rate.
+"""Figures 6 and 7: training records of reward and preference models: loss, gradient norm, learning rate, accuracy.
 
-From `training_log.jsonl` in the folder of each model. Loss and gradient norm are drawn as logged (faint) and averaged
-over a running window (bold).
+From `training_log.jsonl` in the folder of each model. All but the learning rate are drawn as logged (faint) and
+averaged over a running window (bold).
 
     python -m scripts.report.plot_training --models mix1 mix2
         --folders results/demo/models/reward/mix1 results/demo/models/reward/mix2
@@ -20,7 +20,12 @@ from scripts.common.command import Input, Output
 from scripts.common.errors import StudyError
 from scripts.report.figures import COLOURS, svg_figure
 
-PANELS = {"loss": "Training loss", "grad_norm": "Gradient norm", "learning_rate": "Learning rate"}
+PANELS = {
+    "loss": "Training loss",
+    "grad_norm": "Gradient norm",
+    "learning_rate": "Learning rate",
+    "accuracy": "Training accuracy",
+}
 WINDOW = 0.05  # of all steps
 
 
@@ -43,11 +48,16 @@ def main(args: Args) -> dict:
 
 
 def read_log(folder: Path) -> dict[str, np.ndarray]:
-    """Step, loss, gradient norm and learning rate of every logged step, each of shape (logged steps,)."""
+    """Step and what is drawn of every logged step, each of shape (logged steps,).
+
+    Accuracy is that of pairs; or of the answers' tokens, where a model is trained to answer.
+    """
     path = folder / "training_log.jsonl"
     try:
         rows = [json.loads(line) for line in path.read_text().splitlines()]
-        steps = [row for row in rows if "loss" in row]
+        steps = [
+            row | {"accuracy": row.get("accuracy", row.get("mean_token_accuracy"))} for row in rows if "loss" in row
+        ]
         record = {key: np.array([float(row[key]) for row in steps]) for key in ("step", *PANELS)}
     except OSError:
         raise StudyError(f"{path}: there is no such file; train the model again.") from None
@@ -67,7 +77,7 @@ def running_mean(values: Sequence[float] | np.ndarray, width: int) -> np.ndarray
 
 
 def plot(records: dict[str, dict[str, np.ndarray]], path: Path) -> None:
-    """A panel each for loss, gradient norm and learning rate; a colour a model."""
+    """A panel for each quantity, a colour a model."""
     with svg_figure(path, 1, len(PANELS), (3.6, 2.9)) as (figure, axes):
         for panel, (key, title) in zip(axes, PANELS.items(), strict=True):
             panel.set_title(title)

@@ -13,6 +13,9 @@ from scripts.data import summarise_preferences
 from scripts.evaluate import monitor_policy
 from scripts.report import (
     build_page,
+    plot_agreement,
+    plot_best_of_n,
+    plot_calibration,
     plot_drift,
     plot_iterations,
     plot_length_bias,
@@ -134,6 +137,19 @@ def write_held_out(path: Path, right: dict[str, tuple[int, int]]) -> None:
     tables.write_table(rows, path, tables.HELD_OUT_SCORES)
 
 
+def write_mix(path: Path, pairs: dict[str, int]) -> None:
+    """A mix with the pairs of `write_held_out`; the chosen response of pair i is i - 10 characters longer."""
+    rows = [
+        {"pair_id": f"{source}{i}", "source": source, "prompt_id": f"{source}{i}"}
+        | {"prompt": [{"role": "user", "content": "what is a fox ?"}], "chosen": "x" * (20 + i), "rejected": "x" * 30}
+        | {"chosen_score": None, "rejected_score": None, "split": "held_out"}
+        | {"prompt_tokens": 4, "chosen_tokens": 9, "rejected_tokens": 9}
+        for source, n in pairs.items()
+        for i in range(n)
+    ]
+    tables.write_table(rows, path, tables.MIX)
+
+
 def write_rollouts(folder: Path, slopes: dict[str, float], prompts: int = 40, n: int = 8) -> None:
     """Responses of growing length; a model's reward is slope x length (in units of 10 characters) plus noise.
 
@@ -165,7 +181,7 @@ def write_log(folder: Path, steps: int, floor: float) -> None:
     rows = [
         {"step": s, "loss": floor + 0.5 * float(np.exp(-s / 40)) + float(noise.normal(0, 0.04))}
         | {"grad_norm": 3.0 + float(noise.normal(0, 0.3))}
-        | {"learning_rate": 5e-4 * (1 + float(np.cos(np.pi * s / steps))) / 2}
+        | {"learning_rate": 5e-4 * (1 + float(np.cos(np.pi * s / steps))) / 2, "accuracy": s / steps}
         for s in range(1, steps + 1)
     ]
     rows.append({"step": steps, "train_runtime": 3.0, "train_loss": 0.3})
@@ -268,7 +284,9 @@ def write_study(folder: Path, seed: int = 0) -> Study:
         write_log(folder / f"models/reward/{model}", 300 if model == "mix1" else 500, 0.2)
     write_held_out(folder / "evaluation/held_out/mix1.parquet", {"hh_rlhf": (30, 40), "ultrafeedback": (35, 40)})
     write_held_out(folder / "evaluation/held_out/mix2.parquet", {"hh_rlhf": (32, 40), "ultrainteract": (20, 20)})
-    write_rollouts(folder / "rollouts/sft/length_bias/length_bias", {"mix1": 1.0, "mix2": 0.3})
+    write_mix(folder / "data/mixes/mix1.parquet", {"hh_rlhf": 40, "ultrafeedback": 40})
+    write_mix(folder / "data/mixes/mix2.parquet", {"hh_rlhf": 40, "ultrainteract": 20})
+    write_rollouts(folder / "rollouts/sft/length_bias/length_bias", {"mix1": 1.0, "mix2": 0.3, "gold": 0.6})
     for run in ("iterative", "concise"):
         for t in (1, 2):
             write_pairs(folder / f"runs/{run}/iter{t}/pairs.parquet")
@@ -309,8 +327,38 @@ def report(study: Study) -> None:
             responses=tuple(rollouts / f"responses/{s}.parquet" for s in (0, 1)),
             **models,
             rewards=tuple(rollouts / f"rewards/{m}/{s}.parquet" for m in models["models"] for s in (0, 1)),
+            gold=tuple(rollouts / f"rewards/gold/{s}.parquet" for s in (0, 1)),
             table=tables_ / "figure3_length_bias.csv",
             figure=figures / "figure3_length_bias.svg",
+        )
+    )
+    plot_best_of_n.main(
+        plot_best_of_n.Args(
+            responses=tuple(rollouts / f"responses/{s}.parquet" for s in (0, 1)),
+            models=models["models"],
+            rewards=tuple(rollouts / f"rewards/{m}/{s}.parquet" for m in models["models"] for s in (0, 1)),
+            gold=tuple(rollouts / f"rewards/gold/{s}.parquet" for s in (0, 1)),
+            table=tables_ / "best_of_n.csv",
+            figure=figures / "best_of_n.svg",
+        )
+    )
+    plot_calibration.main(
+        plot_calibration.Args(
+            models=models["models"],
+            scores=tuple(folder / f"evaluation/held_out/{m}.parquet" for m in models["models"]),
+            mixes=tuple(folder / f"data/mixes/{m}.parquet" for m in models["models"]),
+            table=tables_ / "calibration.csv",
+            reliability=tables_ / "reliability.csv",
+            by_length=tables_ / "accuracy_by_length_gap.csv",
+            figure=figures / "calibration.svg",
+        )
+    )
+    plot_agreement.main(
+        plot_agreement.Args(
+            models=models["models"],
+            scores=tuple(folder / f"evaluation/reward_bench/{m}.parquet" for m in models["models"]),
+            table=tables_ / "agreement.csv",
+            figure=figures / "agreement.svg",
         )
     )
     plot_iterations.main(
@@ -422,6 +470,11 @@ def page_args(study: Study, **changes) -> build_page.Args:
         "figure3": figures / "figure3_length_bias.svg",
         "figure3_table": tables_ / "figure3_length_bias.csv",
         "figure6_7": figures / "figure6_7_training.svg",
+        "calibration": tables_ / "calibration.csv",
+        "calibration_figure": figures / "calibration.svg",
+        "agreement_figure": figures / "agreement.svg",
+        "best_of_n": tables_ / "best_of_n.csv",
+        "best_of_n_figure": figures / "best_of_n.svg",
         "table2": tables_ / "table2_policies.csv",
         "table4": tables_ / "table4_length_penalty.csv",
         "table2_differences": tables_ / "table2_differences.csv",

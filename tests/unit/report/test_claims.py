@@ -6,6 +6,7 @@ from scripts.report import findings
 from scripts.report.claims import (
     Evidence,
     across_seeds,
+    chance_findings,
     gather,
     length_bias_findings,
     policy_findings,
@@ -67,9 +68,32 @@ def test_mix2_against_mix1_in_the_two_sections():
 
 
 def test_length_bias_of_each_model():
-    rows = [{"model": "mix1", "correlation": 0.2, "low": 0.1, "high": 0.3}]
-    rows.append({"model": "mix2", "correlation": -0.05, "low": -0.2, "high": 0.1})
-    assert [item.verdict for item in length_bias_findings(pl.DataFrame(rows))] == ["holds", "does not appear"]
+    def row(model: str, correlation: float, above_gold: float | None) -> dict:
+        values = {"correlation": correlation, "above_gold": above_gold, "partial": None}
+        ends = {f"{name}_{end}": v and v + d for name, v in values.items() for end, d in (("low", -0.1), ("high", 0.1))}
+        return {"model": model, **values, **ends}
+
+    rows = [row("mix1", 0.2, 0.3), row("mix2", -0.05, 0.15), row("gold", -0.15, None)]
+    assert [(item.quantity, item.verdict) for item in length_bias_findings(pl.DataFrame(rows))] == [
+        ("correlation of reward and length, mix1", "holds"),
+        ("correlation with length, mix1 - gold", "holds"),
+        ("correlation of reward and length, mix2", "does not appear"),
+        ("correlation with length, mix2 - gold", "holds"),
+    ]
+
+
+def test_chance_is_judged_by_the_weakest_section_that_the_data_cover():
+    sections = {"Chat": (0.9, 0.8), "Chat Hard": (0.6, 0.48), "Safety": (0.5, 0.4), "Reasoning": (0.8, 0.7)}
+    rows = [
+        {"model": model, "mix": mix, "section": section, "accuracy": value, "low": low, "high": value + 0.1}
+        for model, mix in (("asked", "none"), ("rm", "mix1"), ("pairwise", "mix2"))
+        for section, (value, low) in sections.items()
+    ]
+    found = [(item.quantity, item.detail, item.verdict) for item in chance_findings(pl.DataFrame(rows))]
+    assert found == [
+        ("lowest accuracy - 1/2, rm", "Chat Hard", "within noise"),
+        ("lowest accuracy - 1/2, pairwise", "Safety", "does not appear"),
+    ]
 
 
 def hand_made(values: dict[str, tuple[float, str, bool]]) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -124,7 +148,7 @@ def test_findings_of_the_study(study):
         "The length penalty makes answers shorter", "characters, iterative DPO - iterative DPO, length penalty"
     ]
     assert shorter.value == pytest.approx(99 - 60)
-    assert len(found) == 19
+    assert len(found) == 25
 
 
 @pytest.fixture(scope="module")
@@ -137,22 +161,22 @@ def test_findings_over_seeds(study, second_seed, tmp_path):
     facts = findings.main(findings.Args((study.folder, second_seed.folder), output, markdown))
     rows = {row["quantity"]: row for row in pl.read_csv(output).to_dicts()}
     row = rows["gold reward, iterative DPO - offline DPO"]
-    assert facts == {"findings": 19, "studies": 2}
+    assert facts == {"findings": 25, "studies": 2}
     assert row["mean"] == pytest.approx((row["demo"] + row["demo_seed2"]) / 2, abs=1e-6)
     assert row["verdict"] == "holds in 2 of 2 seeds"
     lines = [line for line in markdown.read_text().splitlines() if line.startswith("|")]
     assert f"--studies {study.folder} {second_seed.folder} --output {output}" in markdown.read_text()
-    assert len(lines) == 2 + 19
+    assert len(lines) == 2 + 25
     assert len({line.count("|") for line in lines}) == 1
 
 
 def test_studies_must_be_finished(tmp_path):
     (tmp_path / "demo_seed9").mkdir()
-    with pytest.raises(StudyError, match=r"table1_differences\.csv: there is no such file; build the study first"):
+    with pytest.raises(StudyError, match=r"table1_reward_models\.csv: there is no such file; build the study first"):
         sources(tmp_path / "demo_seed9")
 
 
 def test_studies_must_have_the_same_findings(study):
     found = gather(sources(study.folder))
-    with pytest.raises(StudyError, match="study 'b' has no 'accuracy on Safety"):
+    with pytest.raises(StudyError, match="study 'b' has no 'lowest accuracy"):
         findings.compare({"a": found, "b": found[1:]})

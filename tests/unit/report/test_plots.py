@@ -12,6 +12,7 @@ from scripts.report.plot_training import read_log, running_mean
 from .conftest import PREFERENCE_FIGURES, write_rollouts
 
 FIGURES = ("figure3_length_bias.svg", "figure8_iterations.svg", "figure6_7_training.svg", "drift.svg")
+FIGURES += ("calibration.svg", "agreement.svg", "best_of_n.svg")
 FIGURES += tuple(f"{name}.svg" for name in PREFERENCE_FIGURES)
 
 
@@ -99,9 +100,30 @@ def test_missing_rewards_are_counted(tmp_path):
 
 
 def test_mean_correlation_and_prompts_left_out(table):
-    mix1, mix2 = table("figure3_length_bias.csv")
+    mix1, mix2, gold = table("figure3_length_bias.csv")
     assert (mix1["n"], mix1["left_out"], mix1["responses"], mix1["paper"]) == (39, 1, 320, 0.19)
-    assert mix1["low"] > mix2["high"] > mix2["low"] > 0  # slopes 1 and 0.3 under the same noise
+    assert mix1["correlation_low"] > mix2["correlation_high"] > mix2["correlation_low"] > 0  # slopes 1 and 0.3
+    assert (gold["model"], gold["paper"], gold["above_gold"], gold["partial"]) == ("gold", None, None, None)
+    assert mix1["above_gold"] == pytest.approx(mix1["correlation"] - gold["correlation"], abs=1e-5)
+    assert mix1["above_gold_low"] > 0
+    assert mix1["tokens"] is None  # every response has as many tokens
+
+
+def test_partial_correlation_against_residuals():
+    draw = np.random.default_rng(0)
+    z = draw.normal(size=50)
+    x, y = z + draw.normal(size=50), -0.5 * z + draw.normal(size=50)
+    left = [v - np.polyval(np.polyfit(z, v, 1), z) for v in (x, y)]
+    given = [np.array([np.corrcoef(a, b)[0, 1]]) for a, b in ((x, y), (x, z), (y, z))]
+    assert plot_length_bias.partial_correlation(*given) == pytest.approx(np.corrcoef(*left)[0, 1])
+
+
+def test_partial_correlation_at_its_limits():
+    nan = np.nan
+    found = plot_length_bias.partial_correlation(
+        np.array([0.3, 0.3, 0.3, nan]), np.array([nan, 1.0, 0.0, 0.1]), np.array([nan, 0.3, 0.0, 0.1])
+    )
+    assert found.tolist() == pytest.approx([0.3, nan, 0.3, nan], nan_ok=True)  # gold constant; reward = gold; unrelated
 
 
 def test_number_of_reward_shards(study, tmp_path):
