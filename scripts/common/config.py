@@ -506,7 +506,7 @@ class World(Section):
     reward_bench: Positive = Field(description="Pairs of each of the four RewardBench categories.")
     academic: Positive = Field(60, description="Rows of each academic benchmark; of those in code some third.")
     chat_questions: dict[Literal["alpaca_eval", "mt_bench", "arena_hard"], Positive] = Field(
-        {"alpaca_eval": 120, "mt_bench": 40, "arena_hard": 60}, description="Questions of each chat benchmark."
+        description="Questions of each chat benchmark."
     )
     length_bias: dict[Literal["fact", "list", "math", "safe"], float] = Field(
         description="What 100 characters are worth to an annotator, in units of gold reward."

@@ -36,6 +36,7 @@ def world_section(**changes: Any) -> World:
         "prompts": 2_600,
         "pairs": PAIRS,
         "reward_bench": 100,
+        "chat_questions": {"alpaca_eval": 120, "mt_bench": 40, "arena_hard": 60},
         "length_bias": {"fact": 1.2, "list": 1.2, "math": 0.7, "safe": 0.7},
         "label_noise": 0.06,
         "optimisation": Optimisation(learning_rate=2e-3, global_batch=16, max_tokens=256),

@@ -289,6 +289,7 @@ def test_the_command(tmp_path):
     options = [
         *("--world.pretraining-documents", "8", "--world.instructions", "8", "--world.prompts", "8"),
         *("--world.reward-bench", "4", "--world.pairs", "hh_rlhf", "10", "ultrafeedback", "10"),
+        *("--world.chat-questions", "alpaca_eval", "8", "mt_bench", "2", "arena_hard", "4"),
         *("--world.length-bias", "fact", "1.2", "list", "1.2", "math", "0.7", "safe", "0.7"),
         *("--world.label-noise", "0.06", "--world.optimisation.learning-rate", "2e-3"),
         *("--world.optimisation.global-batch", "16", "--world.optimisation.max-tokens", "256"),
