@@ -18,6 +18,7 @@ from snakemake.exceptions import WorkflowError
 
 from scripts.common import config as sections  # `config` itself is Snakemake's
 from scripts.common.errors import StudyError
+from scripts.common.launch import launcher
 from scripts.common.provenance import code_digest, digest
 from scripts.common.rollouts import roles
 
@@ -99,11 +100,9 @@ def flags(section, prefix=""):
     return " ".join(words)
 
 
-def python_module(gpus):
-    """How a training module starts: one process, or one for each GPU under DeepSpeed ZeRO-3."""
-    if gpus <= 1:
-        return "python -m"
-    return f"accelerate launch --config_file {ROOT}/config/accelerate/zero3.yaml --num_processes {gpus} -m"
+def python_module(rule):
+    """How a rule's training module starts on the GPUs that it asks for."""
+    return launcher(resource(rule, "gpus"), resource(rule, "nodes"))
 
 
 def resource(rule, name):
@@ -115,6 +114,15 @@ def memory_mb(rule):
     """Memory of a rule's jobs: what the configuration says, and as much again on each further attempt, to its limit."""
     needs = STUDY.resources.get(rule, sections.Resources())
     return lambda w, attempt: 1024 * min(needs.memory_gb * attempt, needs.memory_limit_gb or float("inf"))
+
+
+def training_resources(rule):
+    """GPUs, memory and time of a training job; on several nodes srun starts one launcher on each."""
+    needs = {"mem_mb": memory_mb(rule), "runtime": resource(rule, "hours") * 60}
+    nodes, gpus = resource(rule, "nodes"), resource(rule, "gpus")
+    if nodes == 1:
+        return {"gpu": gpus, **needs}
+    return {"mpi": "srun", "nodes": nodes, "tasks": nodes, "tasks_per_gpu": 0, "gres": f"gpu:{gpus}", **needs}
 
 
 # --- data ---------------------------------------------------------------------------------------------------------------

@@ -134,11 +134,9 @@ rule train_dpo:  # line 3: DPO against pi_0, from the last iteration's weights
         "results/{study}/benchmarks/train_dpo/{run}-iter{t}.tsv"
     threads: resource("train_dpo", "threads")
     resources:
-        gpu=resource("train_dpo", "gpus"),
-        mem_mb=memory_mb("train_dpo"),
-        runtime=resource("train_dpo", "hours") * 60,
+        **training_resources("train_dpo"),
     params:
-        launch=python_module(resource("train_dpo", "gpus")),
+        launch=python_module("train_dpo"),
         dpo=lambda w: flags(STUDY.runs[w.run].dpo, "dpo."),
         seed=lambda w: STUDY.seed + int(w.t),
         epoch1=lambda w, output: f"--epoch1 {output.epoch1}" if "epoch1" in output.keys() else "",

@@ -19,11 +19,9 @@ rule train_reward_model:
         reward="|".join(trained_reward_models()) or "none",
     threads: resource("train_reward_model", "threads")
     resources:
-        gpu=resource("train_reward_model", "gpus"),
-        mem_mb=memory_mb("train_reward_model"),
-        runtime=resource("train_reward_model", "hours") * 60,
+        **training_resources("train_reward_model"),
     params:
-        launch=python_module(resource("train_reward_model", "gpus")),
+        launch=python_module("train_reward_model"),
         regularisation=lambda w: flags(
             {key: getattr(STUDY.reward_models[w.reward], key) for key in ("centring", "margin")}
         ),
@@ -68,11 +66,9 @@ rule train_preference_model:
         "results/{study}/benchmarks/train_preference_model/{preference}.tsv"
     threads: resource("train_preference_model", "threads")
     resources:
-        gpu=resource("train_preference_model", "gpus"),
-        mem_mb=memory_mb("train_preference_model"),
-        runtime=resource("train_preference_model", "hours") * 60,
+        **training_resources("train_preference_model"),
     params:
-        launch=python_module(resource("train_preference_model", "gpus")),
+        launch=python_module("train_preference_model"),
         optimisation=lambda w: flags(STUDY.preference_models[w.preference].optimisation, "optimisation."),
         seed=STUDY.seed,
         code=code_digest("scripts.reward.train_preference_model"),

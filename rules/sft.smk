@@ -91,11 +91,9 @@ rule train_sft:
         "results/{study}/benchmarks/train_sft.tsv"
     threads: resource("train_sft", "threads")
     resources:
-        gpu=resource("train_sft", "gpus"),
-        mem_mb=memory_mb("train_sft"),
-        runtime=resource("train_sft", "hours") * 60,
+        **training_resources("train_sft"),
     params:
-        launch=python_module(resource("train_sft", "gpus")),
+        launch=python_module("train_sft"),
         optimisation=lambda w: flags(STUDY.sft, "optimisation."),
         seed=STUDY.seed,
         code=code_digest("scripts.sft.train_sft"),

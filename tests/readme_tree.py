@@ -23,7 +23,8 @@ ROOMS = (
 )
 WITHOUT_WORDS = {
     "benchmarks/results/regret.svg": "The figure of regret.md.",
-    "config/accelerate/zero3.yaml": "How training starts on several GPUs: DeepSpeed ZeRO-3.",
+    "config/deepspeed/zero2.json": "DeepSpeed ZeRO-2: optimiser and gradients divided among GPUs.",
+    "config/deepspeed/zero3.json": "DeepSpeed ZeRO-3: weights divided too.",
     "config/chat_templates/llama3.jinja": "LLaMA-3's chat template, with the assistant's tokens marked.",
     "config/chat_templates/plain.jinja": "A plain chat template, for bases made from scratch.",
     "config/paper.tsv": "Every number printed in the paper's tables.",

@@ -146,6 +146,10 @@ class Optimisation(Section):
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
     gradient_checkpointing: bool = True
     checkpoint_steps: Positive = Field(100, description="A checkpoint to resume from every so many steps.")
+    sharding: Literal["none", "zero2", "zero3"] = Field(
+        "none",
+        description="What DeepSpeed ZeRO divides among GPUs: nothing (DDP), optimiser and gradients, or weights too.",
+    )
 
     @model_validator(mode="after")
     def _divides(self) -> Self:
@@ -487,7 +491,8 @@ class Evaluation(Section):
 class Resources(Section):
     """What one job of a rule may take; the SLURM profile turns it into sbatch options."""
 
-    gpus: int = Field(0, ge=0)
+    gpus: int = Field(0, ge=0, description="Of each node.")
+    nodes: Positive = Field(1, description="Training alone can use more than one.")
     threads: Positive = 1
     memory_gb: Positive = 4
     memory_limit_gb: Positive | None = Field(

@@ -8,13 +8,14 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scripts.common import checkpoints
+from scripts.common import checkpoints, launch
 from scripts.common.config import Optimisation
 from scripts.common.errors import StudyError
 from scripts.common.files import link_folder, publish, remove
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from duckdb import DuckDBPyRelation
     from transformers import Trainer
 
 
@@ -48,8 +49,10 @@ def fit(
         resumed = checkpoints.latest_whole(work)
         if main_process:
             checkpoints.tidy(work)
+        deepspeed = launch.join(args.optimisation)
         set_seed(args.seed)
-        trainer = build(_options(args.optimisation, args.seed, work))
+        trainer = build({**_options(args.optimisation, args.seed, work), "deepspeed": deepspeed and str(deepspeed)})
+        _check_processes(trainer)
         asked_to_stop = _replace_callbacks(trainer)
         if epoch1:
             _keep_first_epoch(trainer, work / "epoch1")
@@ -85,48 +88,54 @@ def load_dtype(optimisation: Optimisation) -> str:
 
     Plain bfloat16 weights would lose most updates of a step of 5e-7 to rounding.
     """
-    return optimisation.dtype if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true" else "float32"
+    return optimisation.dtype if launch.sharded(optimisation) else "float32"
 
 
-def conversational_pairs(pairs: Sequence[Path], where: str = "true", margin: float = 0) -> "Dataset":
+def dataset(rows: "DuckDBPyRelation", work: Path) -> "Dataset":
+    """Rows to train on, kept in the work directory and mapped from there: never in memory as a whole.
+
+    All processes of a training, and those that resume it, map the same file, so that what TRL derives from it
+    (tokens, the reference's log-probabilities) is computed by one and found by the others.
+    """
+    from datasets import Dataset
+    from filelock import FileLock
+
+    file = work / "train.parquet"
+    with FileLock(work / "train.lock"):
+        if not file.exists():
+            with publish(file) as temporary:
+                rows.write_parquet(str(temporary), compression="zstd")
+    return Dataset.from_parquet(str(file), cache_dir=str(work / "datasets"))
+
+
+def conversational_pairs(pairs: Sequence[Path], work: Path, where: str = "true", margin: float = 0) -> "Dataset":
     """Rows of pair tables as TRL reads them: prompt, chosen and rejected as lists of messages.
 
     With `margin`, a column of it: `margin` times the difference of the annotators' scores, 0 where there are none.
     """
     import duckdb
-    from datasets import Dataset
 
     margins = f", {margin} * coalesce(chosen_score - rejected_score, 0) AS margin" if margin else ""
-    query = f"""
-        SELECT prompt,
-               [{{'role': 'assistant', 'content': chosen}}] AS chosen,
-               [{{'role': 'assistant', 'content': rejected}}] AS rejected
-               {margins}
-        FROM read_parquet(?, union_by_name = true)
-        WHERE """
-    rows = duckdb.sql(query + where, params=[[str(path) for path in pairs]]).to_arrow_table()
-    if rows.num_rows == 0:
+    select = f"""prompt,
+        [{{'role': 'assistant', 'content': chosen}}] AS chosen,
+        [{{'role': 'assistant', 'content': rejected}}] AS rejected
+        {margins}"""
+    rows = duckdb.read_parquet([str(path) for path in pairs], union_by_name=True).filter(where)
+    if rows.aggregate("count(*)").fetchall() == [(0,)]:
         raise StudyError(f"{', '.join(map(str, pairs))}: no pairs to train on (where {where}).")
-    return Dataset(rows)
+    return dataset(rows.project(select), work)
 
 
 def _options(optimisation: Optimisation, seed: int, work: Path) -> dict[str, Any]:
     import torch
 
-    processes = int(os.environ.get("WORLD_SIZE", 1))
-    accumulation, rest = divmod(optimisation.global_batch, optimisation.per_device_batch * processes)
-    if rest or not accumulation:
-        raise StudyError(
-            f"global_batch {optimisation.global_batch} can't be divided into {processes} processes with "
-            f"per_device_batch {optimisation.per_device_batch}; change one of the three."
-        )
     return {
         "output_dir": str(work),
         "seed": seed,
         "learning_rate": optimisation.learning_rate,
         "num_train_epochs": optimisation.epochs,
         "per_device_train_batch_size": optimisation.per_device_batch,
-        "gradient_accumulation_steps": accumulation,
+        "gradient_accumulation_steps": launch.accumulation(optimisation),
         "warmup_steps": optimisation.warmup,  # below 1, transformers reads it as a share of the steps
         "lr_scheduler_type": optimisation.schedule,
         "adam_beta2": optimisation.adam_beta2,
@@ -141,6 +150,15 @@ def _options(optimisation: Optimisation, seed: int, work: Path) -> dict[str, Any
         "logging_steps": 1,
         "report_to": "none",
     }
+
+
+def _check_processes(trainer: "Trainer") -> None:
+    """A launcher that was misread starts fewer processes than were asked for, each believing that it is alone."""
+    found = trainer.args.world_size
+    batch = trainer.args.per_device_train_batch_size * trainer.args.gradient_accumulation_steps * found
+    if found != launch.processes():
+        raise StudyError(f"{launch.processes()} processes were started, but the trainer counts {found}.")
+    print(f"processes: {found}, global batch: {batch}")
 
 
 def _publish(trainer: "Trainer", output: Path) -> None:

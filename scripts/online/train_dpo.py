@@ -11,6 +11,7 @@ command on several tables of pairs.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from scripts.common import command, training
@@ -55,7 +56,7 @@ def main(args: Args) -> dict[str, Any]:
             ref_model=load_policy(args.reference, dtype),
             # The reference's log-probabilities are computed once, not once an epoch beside the policy's.
             args=DPOConfig(**options, **loss(args.dpo), beta=args.dpo.beta, precompute_ref_log_probs=True),
-            train_dataset=training.conversational_pairs(args.pairs),
+            train_dataset=training.conversational_pairs(args.pairs, Path(options["output_dir"])),
             processing_class=load_tokenizer(args.policy),
         )
 

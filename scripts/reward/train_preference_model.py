@@ -45,21 +45,20 @@ def main(args: Args) -> dict[str, Any]:
         return SFTTrainer(
             model=load_policy(args.base, training.load_dtype(args.optimisation)),
             args=SFTConfig(**options, packing=True, packing_strategy="bfd", completion_only_loss=True),
-            train_dataset=labelled(args.comparisons, args.optimisation.max_tokens),
+            train_dataset=labelled(args.comparisons, args.optimisation.max_tokens, Path(options["output_dir"])),
             processing_class=tokenizer,
         )
 
     return training.fit("scripts.reward.train_preference_model", args, build)
 
 
-def labelled(comparisons: Path, max_tokens: int) -> "Dataset":
+def labelled(comparisons: Path, max_tokens: int, work: Path) -> "Dataset":
     """Comparisons of the training split as TRL reads them: a message of the user, and the label that completes it.
 
     Raises:
         StudyError: a comparison is longer than a block; TRL would cut its label off without a word.
     """
     import duckdb
-    from datasets import Dataset
 
     tables.open_table(comparisons, tables.COMPARISONS).close()
     rows = duckdb.read_parquet(str(comparisons)).filter("split = 'train'")
@@ -72,7 +71,7 @@ def labelled(comparisons: Path, max_tokens: int) -> "Dataset":
             f"(optimisation.max_tokens); format the comparisons anew with --max-tokens {max_tokens}."
         )
     prompt, completion = "[{'role': 'user', 'content': comparison}]", "[{'role': 'assistant', 'content': label}]"
-    return Dataset(rows.project(f"{prompt} AS prompt, {completion} AS completion").to_arrow_table())
+    return training.dataset(rows.project(f"{prompt} AS prompt, {completion} AS completion"), work)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,10 @@ starts at zero, so that without margins the first loss is ln 2, and no seed deci
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from scripts.common import command, tables, training
+from scripts.common import command, launch, tables, training
 from scripts.common.config import Optimisation
 
 
@@ -40,12 +41,13 @@ def main(args: Args) -> dict[str, Any]:
 
     def build(options: dict[str, Any]) -> RewardTrainer:
         tables.open_table(args.mix, tables.MIX).close()
-        pairs = training.conversational_pairs([args.mix], "split = 'train'", args.margin)
+        pairs = training.conversational_pairs([args.mix], Path(options["output_dir"]), "split = 'train'", args.margin)
         tokenizer = load_tokenizer(args.base)
         model = load_reward_model(
             args.base, training.load_dtype(args.optimisation), pad_token_id=tokenizer.pad_token_id
         )
-        torch.nn.init.zeros_(model.score.weight)
+        with launch.gathered(model.score.weight):
+            torch.nn.init.zeros_(model.score.weight)
         trainer = RewardTrainer(
             model=model,
             args=RewardConfig(**options, center_rewards_coefficient=args.centring or None),

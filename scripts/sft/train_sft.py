@@ -9,6 +9,7 @@ learned. A killed job resumes from its last whole checkpoint when the same comma
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from scripts.common import command, tables, training
@@ -28,17 +29,18 @@ class Args:
 
 
 def main(args: Args) -> dict[str, Any]:
-    from datasets import Dataset
+    import duckdb
     from trl import SFTConfig, SFTTrainer
 
     from scripts.common.models import load_policy, load_tokenizer
 
     def build(options: dict[str, Any]) -> SFTTrainer:
-        conversations = tables.read_table(args.instructions, tables.INSTRUCTIONS, columns=["messages"])
+        tables.open_table(args.instructions, tables.INSTRUCTIONS).close()
+        conversations = duckdb.read_parquet(str(args.instructions)).project("messages")
         return SFTTrainer(
             model=load_policy(args.base, training.load_dtype(args.optimisation)),
             args=SFTConfig(**options, packing=True, packing_strategy="bfd", assistant_only_loss=True),
-            train_dataset=Dataset(conversations),
+            train_dataset=training.dataset(conversations, Path(options["output_dir"])),
             processing_class=load_tokenizer(args.base),
         )
 

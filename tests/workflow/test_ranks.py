@@ -1,0 +1,117 @@
+"""Two ranks on the CPU under DDP and DeepSpeed's true configurations: the weights of one rank, resumed or not.
+
+The first run under DeepSpeed compiles a small operation of its own, which takes a minute or two.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from scripts.common.launch import launcher
+from tests.workflow.study import ROOT
+
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+
+OPTIMISATION = {
+    "learning-rate": "1e-3",
+    "global-batch": "8",
+    "per-device-batch": "2",
+    "max-tokens": "256",
+    "dtype": "float32",
+    "checkpoint-steps": "4",
+}
+
+
+def command(study, stage: str, sharding: str, processes: int, output: Path) -> list[str]:
+    """A training command as the rules build it."""
+    results = study.results
+    inputs = {
+        "sft.train_sft": {"instructions": "data/instructions.parquet", "base": "models/base"},
+        "reward.train_reward_model": {"mix": "data/mixes/mix1.parquet", "base": "models/sft"},
+        "online.train_dpo": {"pairs": "data/mixes/offline.parquet", "policy": "models/sft", "reference": "models/sft"},
+    }[stage]
+    prefix = "dpo.optimisation" if stage == "online.train_dpo" else "optimisation"
+    start = launcher(processes).split()
+    start = [sys.executable, "-m"] if processes == 1 else [str(Path(sys.executable).parent / start[0]), *start[1:]]
+    words = [*start, f"scripts.{stage}"]
+    words += [word for name, path in inputs.items() for word in (f"--{name}", str(results / path))]
+    words += [word for name, value in OPTIMISATION.items() for word in (f"--{prefix}.{name}", value)]
+    words += [f"--{prefix}.no-gradient-checkpointing", f"--{prefix}.sharding", sharding]
+    return [*words, "--seed", "3", "--output", str(output)]
+
+
+def start(words: list[str]) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"  # ninja, for DeepSpeed
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen(words, cwd=ROOT, env=environment, **pipes)
+
+
+def run(words: list[str]) -> str:
+    process = start(words)
+    text, _ = process.communicate(timeout=900)
+    assert process.returncode == 0, text[-4000:]
+    return text
+
+
+def difference(folder: Path, other: Path) -> float:
+    """The largest difference between the weights of two models, the tied output layer counted once."""
+    from safetensors.torch import load_file
+
+    weights, others = load_file(folder / "model.safetensors"), load_file(other / "model.safetensors")
+    assert set(weights) - {"lm_head.weight"} == set(others) - {"lm_head.weight"}
+    return max((weights[name] - others[name]).abs().max().item() for name in weights if name in others)
+
+
+@pytest.fixture(scope="module")
+def alone(built, tmp_path_factory) -> Path:
+    """The three models as one process trains them."""
+    folder = tmp_path_factory.mktemp("alone")
+    for stage in ("sft.train_sft", "reward.train_reward_model", "online.train_dpo"):
+        run(command(built, stage, "none", 1, folder / stage))
+    return folder
+
+
+@pytest.mark.parametrize("sharding", ["none", "zero2", "zero3"])
+@pytest.mark.parametrize("stage", ["sft.train_sft", "reward.train_reward_model", "online.train_dpo"])
+def test_two_ranks_end_with_the_weights_of_one(built, alone, tmp_path, stage, sharding):
+    text = run(command(built, stage, sharding, 2, tmp_path / "model"))
+    assert "processes: 2, global batch: 8" in text
+    assert re.search(r"processes  2\n", text)
+    assert difference(tmp_path / "model", alone / stage) < 1e-6
+
+
+@pytest.mark.parametrize("sharding", ["none", "zero3"])
+def test_ranks_that_are_told_to_stop_resume_and_end_with_the_same_weights(built, alone, tmp_path, sharding):
+    stage = "online.train_dpo"
+    words = command(built, stage, sharding, 2, tmp_path / "model")
+    process = start(words)
+    deadline = time.time() + 600
+    while not list(tmp_path.glob(".model.work/*/checkpoint-*/whole.json")):
+        assert process.poll() is None, process.communicate()[0][-4000:]
+        assert time.time() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)  # to the launcher alone, as a scheduler may; it passes the signal on
+    text, _ = process.communicate(timeout=180)
+    assert process.returncode != 0
+    assert "stopped by SIGTERM after step" in text
+    assert not (tmp_path / "model").exists()
+
+    again = run(words)
+    assert int(re.search(r"resumed_at_step  (\d+)", again).group(1)) >= 4
+    assert difference(tmp_path / "model", alone / stage) < 1e-6
+
+
+def test_a_batch_that_ranks_cannot_divide_is_refused(built, tmp_path):
+    words = command(built, "online.train_dpo", "none", 2, tmp_path / "model")
+    words[words.index("--dpo.optimisation.global-batch") + 1] = "2"
+    process = start(words)
+    text, _ = process.communicate(timeout=300)
+    assert process.returncode != 0
+    assert "global_batch 2 can't be divided into 2 processes with per_device_batch 2" in text
