@@ -42,6 +42,7 @@ ONLINE = [name for name, run in STUDY.runs.items() if run.online]
 TRAINED = [f"{name}-iter{t}" for name, run in STUDY.runs.items() for t in range(1, run.iterations + 1)]
 POLICIES = (["sft"] if STUDY.sft else []) + TRAINED
 JUDGES = {**STUDY.prompted_judges, **STUDY.reward_models, **STUDY.preference_models}  # in the order of Table 1
+COMPARING = [*STUDY.prompted_judges, *STUDY.preference_models]  # those that read two responses at once
 LOCAL_JUDGES = [name for name, judge in JUDGES.items() if not getattr(judge, "endpoint", None)]
 CHAT = STUDY.evaluation.chat.benchmarks if STUDY.evaluation and STUDY.runs else {}
 ANNOTATORS = STUDY.evaluation.judges if STUDY.evaluation else {}  # who judges the answers to chat benchmarks
@@ -499,6 +500,7 @@ def page_inputs():
     if STUDY.evaluation:
         shown |= {
             "table1": f"{tables}/table1_reward_models.csv",
+            "table1_subsets": f"{tables}/table1_subsets.csv",
             "table1_differences": f"{tables}/table1_differences.csv",
             "figure3": f"{figures}/figure3_length_bias.svg",
             "figure3_table": f"{tables}/figure3_length_bias.csv",
@@ -506,6 +508,8 @@ def page_inputs():
             "best_of_n": f"{tables}/best_of_n.csv",
             "best_of_n_figure": f"{figures}/best_of_n.svg",
         }
+    if STUDY.evaluation and COMPARING:
+        shown["position_bias"] = f"{tables}/position_bias.csv"
     if STUDY.evaluation and STUDY.runs:
         shown |= {
             "table2": f"{tables}/table2_policies.csv",
@@ -586,7 +590,7 @@ def report_targets():
         tables += ["reward_models_held_out.csv", "calibration.csv", "reliability.csv", "accuracy_by_length_gap.csv"]
         figures += ["figure6_7_training.svg", "calibration.svg"]
     if STUDY.evaluation:
-        tables += ["table1_reward_models.csv", "figure3_length_bias.csv", "agreement.csv", "best_of_n.csv"]
+        tables += ["table1_reward_models.csv", "table1_reward_models.md", "figure3_length_bias.csv", "agreement.csv", "best_of_n.csv"]
         figures += ["figure3_length_bias.svg", "agreement.svg", "best_of_n.svg"]
     if STUDY.evaluation and STUDY.runs:
         tables += ["table2_policies.csv", "table4_length_penalty.csv"]

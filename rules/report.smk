@@ -6,6 +6,8 @@ rule tabulate_reward_models:  # Table 1
         scores=expand("results/{{study}}/evaluation/reward_bench/{judge}.parquet", judge=JUDGES),
     output:
         table="results/{study}/tables/table1_reward_models.csv",
+        markdown="results/{study}/tables/table1_reward_models.md",
+        subsets="results/{study}/tables/table1_subsets.csv",
         differences="results/{study}/tables/table1_differences.csv",
     log:
         "results/{study}/logs/tabulate_reward_models.log",
@@ -17,7 +19,26 @@ rule tabulate_reward_models:  # Table 1
         code=code_digest("scripts.report.tabulate_reward_models"),
     shell:
         "python -m scripts.report.tabulate_reward_models {params.models} --scores {input.scores}"
-        " --seed {params.seed} --table {output.table} --differences {output.differences} > {log} 2>&1"
+        " --seed {params.seed} --table {output.table} --markdown {output.markdown} --subsets {output.subsets}"
+        " --differences {output.differences} > {log} 2>&1"
+
+
+rule tabulate_position_bias:
+    input:
+        scores=expand("results/{{study}}/evaluation/reward_bench/{judge}.parquet", judge=COMPARING),
+    output:
+        table="results/{study}/tables/position_bias.csv",
+    log:
+        "results/{study}/logs/tabulate_position_bias.log",
+    benchmark:
+        "results/{study}/benchmarks/tabulate_position_bias.tsv"
+    params:
+        models=COMPARING,
+        seed=STUDY.seed,
+        code=code_digest("scripts.report.tabulate_position_bias"),
+    shell:
+        "python -m scripts.report.tabulate_position_bias --models {params.models} --scores {input.scores}"
+        " --seed {params.seed} --table {output.table} > {log} 2>&1"
 
 
 rule tabulate_held_out:

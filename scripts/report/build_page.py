@@ -62,6 +62,10 @@ class Args:
     """figure5_topics.csv"""
     table1: Input | None = None
     """table1_reward_models.csv"""
+    table1_subsets: Input | None = None
+    """table1_subsets.csv"""
+    position_bias: Input | None = None
+    """position_bias.csv"""
     table1_differences: Input | None = None
     """table1_differences.csv"""
     held_out: Input | None = None
@@ -136,6 +140,8 @@ def main(args: Args) -> dict:
             verdict: sum(e.verdict == verdict for e in evidence) for verdict in (HOLDS, WITHIN_NOISE, DOES_NOT_APPEAR)
         },
         table1=args.table1 and page_tables.table1(args.table1),
+        table1_subsets=args.table1_subsets and page_tables.table1_subsets(args.table1_subsets),
+        position_bias=args.position_bias and page_tables.position_bias(args.position_bias),
         held_out=args.held_out and page_tables.held_out(args.held_out),
         figure3=args.figure3 and inline_svg(args.figure3),
         length_bias=args.figure3_table and page_tables.length_bias(args.figure3_table, FIGURE3),

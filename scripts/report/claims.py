@@ -65,7 +65,8 @@ def gather(sources: Sources) -> list[Evidence]:
     if sources.reward_models:
         found += chance_findings(read_csv(sources.reward_models, TABLE1))
     if sources.reward_model_differences:
-        found += reward_model_findings(read_csv(sources.reward_model_differences, TABLE1_DIFFERENCES))
+        differences = read_csv(sources.reward_model_differences, TABLE1_DIFFERENCES)
+        found += [*reward_model_findings(differences), *preference_model_findings(differences)]
     if sources.length_bias:
         found += length_bias_findings(read_csv(sources.length_bias, FIGURE3))
     if sources.policies and sources.policy_differences:
@@ -111,6 +112,36 @@ def reward_model_findings(differences: "pl.DataFrame") -> Iterator[Evidence]:
                 row["low"],
                 row["high"],
             )
+
+
+def preference_model_findings(differences: "pl.DataFrame") -> Iterator[Evidence]:
+    """Against the Bradley-Terry model of the same mix, and both of them against a judge that is only asked."""
+    for row in differences.filter(section="Reasoning").to_dicts():
+        kind, _, mix = row["row"].partition(" ")
+        if kind == "Preference" and row["minus_row"] == f"BT {mix}":
+            yield Evidence(
+                "The preference model is above the reward model of the same mix on Reasoning",
+                "Section 2.2, Table 1",
+                f"accuracy on Reasoning, {row['model']} - {row['minus']}",
+                row["difference"],
+                row["low"],
+                row["high"],
+            )
+    for (model, minus), rows in differences.filter(minus_row="Prompting").group_by(
+        "model", "minus", maintain_order=True
+    ):
+        if rows["row"][0] == "Prompting":
+            continue
+        least = min(rows.to_dicts(), key=lambda row: row["difference"])
+        yield Evidence(
+            f"Without training for it, a prompted judge is below {model} in every section",
+            "Section 2.2, Table 1",
+            f"smallest difference of accuracy, {model} - {minus}",
+            least["difference"],
+            least["low"],
+            least["high"],
+            least["section"],
+        )
 
 
 def length_bias_findings(correlations: "pl.DataFrame") -> Iterator[Evidence]:

@@ -17,7 +17,9 @@ from scripts.report.plot_drift import COLUMNS as MONITORS
 from scripts.report.plot_prompts import COLUMNS as TOPICS
 from scripts.report.tabulate_held_out import COLUMNS as HELD_OUT
 from scripts.report.tabulate_policies import TABLE2, TABLE4
+from scripts.report.tabulate_position_bias import COLUMNS as POSITION_BIAS
 from scripts.report.tabulate_reward_models import COLUMNS as TABLE1
+from scripts.report.tabulate_reward_models import SUBSETS
 
 TABLE5 = ["source", "prompts", "prompt_tokens", "chosen_tokens", "rejected_tokens", "completion", "annotator", "pairs"]
 TABLE5 += ["paper", *(f"paper_{name}" for name in TABLE5 if name not in ("source", "completion", "annotator"))]
@@ -114,6 +116,35 @@ def table1(path: Path) -> str:
             printed = {s: scaled(found[s]["paper"] if s in found else None) for s in sections}
             lines.append({"model": "paper", "type": text(first["type"]), "mix": text(first["mix"]), **printed, "n": ""})
     return table(lines, "table1", ["type", "mix"], muted)
+
+
+def table1_subsets(path: Path) -> str:
+    """Subsets down, models across."""
+    rows = read_csv(path, SUBSETS).to_dicts()
+    lines: dict[str, dict[str, str]] = {}
+    for row in rows:
+        line = lines.setdefault(row["subset"], {"subset": text(row["subset"]), "section": text(row["section"])})
+        line |= {"n": number(row["n"]), "weight": number(row["weight"])}
+        line[text(row["model"])] = interval(row, "accuracy", "{:.1f}", 100, "low", "high")
+    return table(list(lines.values()), "table1-subsets", ["section"])
+
+
+def position_bias(path: Path) -> str:
+    """Judges that read two responses down; what the position does to their verdicts across."""
+    shown = {
+        "p(A)": "probability_of_a",
+        "flipped": "flipped",
+        "accuracy, chosen as A": "accuracy_as_a",
+        "chosen as B": "accuracy_as_b",
+        "mean of both": "accuracy_both",
+    }
+    lines = [
+        {"judge": f"<b>{text(row['model'])}</b>"}
+        | {label: interval(row, name, "{:.1f}", 100) for label, name in shown.items()}
+        | {"pairs": number(row["n"]), "no verdict": number(row["without_verdict"])}
+        for row in read_csv(path, POSITION_BIAS).to_dicts()
+    ]
+    return table(lines, "position-bias") if lines else ""
 
 
 def scaled(share: float | None) -> str:

@@ -3,12 +3,12 @@
 Weights and counts differ for math-prm alone: its 447 rows weigh as much as the six programming subsets together.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from scripts.common.errors import StudyError
-from scripts.common.intervals import Estimate, weighted_mean
+from scripts.common.intervals import Estimate, mean, weighted_mean
 
 SECTIONS = {
     "Chat": {
@@ -45,6 +45,22 @@ SECTIONS = {
 }
 
 
+def by_section(subsets: Iterable[str]) -> dict[str, list[str]]:
+    """The subsets that are there, by section, in the official order; sections without any are left out.
+
+    Raises:
+        StudyError: a subset belongs to no section.
+    """
+    subsets = set(subsets)
+    known = {subset for weights in SECTIONS.values() for subset in weights}
+    if unknown := sorted(subsets - known):
+        raise StudyError(
+            f"RewardBench subset '{unknown[0]}' belongs to no section; known are {', '.join(sorted(known))}."
+        )
+    found = {section: [subset for subset in weights if subset in subsets] for section, weights in SECTIONS.items()}
+    return {section: present for section, present in found.items() if present}
+
+
 def section_estimates(outcomes: Mapping[str, np.ndarray], seed: int) -> dict[str, Estimate]:
     """The weighted mean outcome of each section that has a subset.
 
@@ -54,15 +70,18 @@ def section_estimates(outcomes: Mapping[str, np.ndarray], seed: int) -> dict[str
     Raises:
         StudyError: a subset belongs to no section.
     """
-    known = {subset for subsets in SECTIONS.values() for subset in subsets}
-    if unknown := sorted(set(outcomes) - known):
-        raise StudyError(
-            f"RewardBench subset '{unknown[0]}' belongs to no section; known are {', '.join(sorted(known))}."
+    return {
+        section: weighted_mean(
+            [outcomes[subset] for subset in present], [SECTIONS[section][subset] for subset in present], seed
         )
-    found = {}
-    for section, subsets in SECTIONS.items():
-        present = [subset for subset in subsets if subset in outcomes]
-        if present:
-            weights = [subsets[subset] for subset in present]
-            found[section] = weighted_mean([outcomes[subset] for subset in present], weights, seed)
-    return found
+        for section, present in by_section(outcomes).items()
+    }
+
+
+def subset_estimates(outcomes: Mapping[str, np.ndarray], seed: int) -> dict[tuple[str, str], Estimate]:
+    """(section, subset) -> the mean outcome of the subset; arguments and errors as above."""
+    return {
+        (section, subset): mean(outcomes[subset], seed)
+        for section, present in by_section(outcomes).items()
+        for subset in present
+    }

@@ -26,6 +26,7 @@ from scripts.report import (
     tabulate_academic,
     tabulate_held_out,
     tabulate_policies,
+    tabulate_position_bias,
     tabulate_reward_models,
 )
 
@@ -126,6 +127,20 @@ def write_bench(path: Path, right: dict[str, tuple[int, int]]) -> None:
         for i in range(n)
     ]
     tables.write_table(rows, path, tables.BENCH_SCORES)
+
+
+def write_verdicts(path: Path, right: dict[str, tuple[int, int]], liking: float = 0.0) -> None:
+    """RewardBench scores of a judge that reads both responses: log-odds of 2 for what it prefers, more for A."""
+    rows = []
+    for subset, (hits, n) in right.items():
+        for i in range(n):
+            lead = 2.0 if i < hits else -2.0
+            p = np.mean(1 / (1 + np.exp([-lead - liking, -lead + liking])))
+            rows.append(
+                {"id": i, "subset": subset, "chosen_reward": float(np.log(p)), "rejected_reward": float(np.log(1 - p))}
+                | {"chosen_as_a": lead + liking, "chosen_as_b": lead - liking}
+            )
+    tables.write_table(pa.Table.from_pylist(rows), path, tables.BENCH_SCORES)
 
 
 def write_held_out(path: Path, right: dict[str, tuple[int, int]]) -> None:
@@ -282,6 +297,8 @@ def write_study(folder: Path, seed: int = 0) -> Study:
     for model, right in (("mix1", weak), ("mix2", strong)):
         write_bench(folder / f"evaluation/reward_bench/{model}.parquet", right)
         write_log(folder / f"models/reward/{model}", 300 if model == "mix1" else 500, 0.2)
+    write_verdicts(folder / "evaluation/reward_bench/pairwise.parquet", strong | {subsets[3]: (48, 50)}, liking=0.5)
+    write_verdicts(folder / "evaluation/reward_bench/prompted.parquet", dict.fromkeys(subsets, (26, 50)), liking=3.0)
     write_held_out(folder / "evaluation/held_out/mix1.parquet", {"hh_rlhf": (30, 40), "ultrafeedback": (35, 40)})
     write_held_out(folder / "evaluation/held_out/mix2.parquet", {"hh_rlhf": (32, 40), "ultrainteract": (20, 20)})
     write_mix(folder / "data/mixes/mix1.parquet", {"hh_rlhf": 40, "ultrafeedback": 40})
@@ -304,13 +321,22 @@ def report(study: Study) -> None:
     """Every command of the stage, as the rules call them."""
     folder, tables_, figures = study.folder, study.tables, study.figures
     models = {"models": ("mix1", "mix2"), "mixes": ("mix1", "mix2"), "types": ("BT", "BT")}
+    judges = ("prompted", "mix1", "mix2", "pairwise")
+    scores = tuple(folder / f"evaluation/reward_bench/{judge}.parquet" for judge in judges)
     tabulate_reward_models.main(
         tabulate_reward_models.Args(
-            **models,
-            scores=tuple(folder / f"evaluation/reward_bench/{m}.parquet" for m in models["models"]),
+            models=judges,
+            mixes=("none", "mix1", "mix2", "mix2"),
+            types=("Prompting", "BT", "BT", "Preference"),
+            scores=scores,
             table=tables_ / "table1_reward_models.csv",
+            subsets=tables_ / "table1_subsets.csv",
             differences=tables_ / "table1_differences.csv",
+            markdown=tables_ / "table1_reward_models.md",
         )
+    )
+    tabulate_position_bias.main(
+        tabulate_position_bias.Args(("prompted", "pairwise"), (scores[0], scores[3]), tables_ / "position_bias.csv")
     )
     tabulate_held_out.main(
         tabulate_held_out.Args(
@@ -465,6 +491,8 @@ def page_args(study: Study, **changes) -> build_page.Args:
         "output": study.page,
         "judge": "gold",
         "table1": tables_ / "table1_reward_models.csv",
+        "table1_subsets": tables_ / "table1_subsets.csv",
+        "position_bias": tables_ / "position_bias.csv",
         "table1_differences": tables_ / "table1_differences.csv",
         "held_out": tables_ / "reward_models_held_out.csv",
         "figure3": figures / "figure3_length_bias.svg",

@@ -10,6 +10,7 @@ from scripts.report.claims import (
     gather,
     length_bias_findings,
     policy_findings,
+    preference_model_findings,
     reward_model_findings,
 )
 from scripts.report.findings import sources
@@ -54,6 +55,19 @@ def test_mean_and_standard_deviation_over_seeds():
     mean, sd, _ = across_seeds([1.0, 2.0, 6.0])
     assert (mean, sd) == pytest.approx((3.0, 7**0.5))
     assert across_seeds([1.0])[1] != across_seeds([1.0])[1]  # nan: one seed has no spread
+
+
+def test_preference_model_against_the_reward_model_of_its_mix_and_against_prompting(table):
+    rows = pl.DataFrame(table("table1_differences.csv"), infer_schema_length=None)
+    found = {item.quantity: item for item in preference_model_findings(rows)}
+    assert found["accuracy on Reasoning, pairwise - mix2"].value == pytest.approx(2 / 50)
+    assert not any("mix1 - " in quantity and "Reasoning" in quantity for quantity in found)
+    least = {item.quantity.split(", ")[1]: (item.detail, item.value) for item in found.values() if item.detail}
+    assert least == {
+        "mix1 - prompted": ("Safety", pytest.approx(-4 / 50)),
+        "mix2 - prompted": ("Chat Hard", pytest.approx(15 / 50)),
+        "pairwise - prompted": ("Chat Hard", pytest.approx(15 / 50)),
+    }
 
 
 def test_mix2_against_mix1_in_the_two_sections():

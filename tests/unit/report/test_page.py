@@ -76,7 +76,8 @@ def test_elements_close_and_ids_are_unique(outline):
 
 def test_all_tables_and_figures_are_there(outline):
     names = "table1 table2 table4 table5 filters filtered-pairs lengths preference-lengths preference-margins"
-    names += " figure5 topics held-out figure3 length-bias figure8 monitors drift figure6-7 pairs"
+    names += " figure5 topics table1-subsets position-bias held-out figure3 length-bias figure8"
+    names += " monitors drift figure6-7 pairs"
     exhibits = names.split()
     assert {f"exhibit-{name}" for name in exhibits} <= set(outline.ids)
 
@@ -107,7 +108,7 @@ def test_text_of_the_data_is_escaped(study, tmp_path):
 
 def test_a_study_without_evaluation_has_a_smaller_page(study, tmp_path):
     evaluation = "table1 table1_differences figure3 figure3_table table2 table4 table2_differences figure8"
-    evaluation += " drift monitors case_studies table3 table3_differences table4_academic table6"
+    evaluation += " table1_subsets position_bias drift monitors case_studies table3 table3_differences table4_academic table6"
     nothing = dict.fromkeys(evaluation.split())
     args = page_args(study, **nothing, pairs=(), output=tmp_path / "index.html")
     facts = build_page.main(args)

@@ -56,7 +56,34 @@ def test_table(table):
     assert (safety["accuracy"], safety["n"], safety["paper"]) == (49 / 50, 50, 0.878)
     assert safety["low"] < safety["accuracy"] <= safety["high"]
     assert rows["mix1", "Reasoning"]["accuracy"] == 0.5
-    assert len(rows) == 8
+    assert len(rows) == 16
+
+
+def test_every_kind_of_model_stands_beside_the_papers(table):
+    paper = {row["model"]: (row["type"], row["mix"], row["paper"]) for row in table("table1_reward_models.csv")}
+    assert paper == {  # of the last section, Reasoning
+        "prompted": ("Prompting", None, 0.735),
+        "mix1": ("BT", "mix1", 0.624),
+        "mix2": ("BT", "mix2", 0.864),
+        "pairwise": ("Preference", "mix2", 0.947),
+    }
+
+
+def test_subsets(table):
+    rows = {(row["model"], row["subset"]): row for row in table("table1_subsets.csv")}
+    safety = rows["mix2", "refusals-dangerous"]
+    assert (safety["section"], safety["weight"], safety["accuracy"], safety["n"]) == ("Safety", 100, 49 / 50, 50)
+    assert safety["low"] < safety["accuracy"] <= safety["high"]
+    assert len(rows) == 16
+
+
+def test_markdown(study):
+    lines = (study.tables / "table1_reward_models.md").read_text().splitlines()
+    heading = next(i for i, line in enumerate(lines) if line.startswith("| model"))
+    assert lines[heading] == "| model | type | mix | Chat | Chat Hard | Safety | Reasoning |"
+    (row,) = [line for line in lines if line.startswith("| pairwise | Preference | mix2 |")]
+    assert row.count("|") == lines[heading].count("|")
+    assert "[94.7]" in row
 
 
 def test_differences_are_paired(table):
@@ -73,7 +100,8 @@ def test_models_scored_on_different_pairs_are_refused(tmp_path):
     write_bench(tmp_path / "a.parquet", {"hep-go": (2, 5)})
     write_bench(tmp_path / "b.parquet", {"hep-go": (2, 4)})
     scores = (tmp_path / "a.parquet", tmp_path / "b.parquet")
-    args = Args(("a", "b"), ("mix1", "mix2"), ("BT", "BT"), scores, tmp_path / "t.csv", tmp_path / "d.csv")
+    outputs = (tmp_path / name for name in ("t.csv", "s.csv", "d.csv", "t.md"))
+    args = Args(("a", "b"), ("mix1", "mix2"), ("BT", "BT"), scores, *outputs)
     with pytest.raises(StudyError, match="different RewardBench pairs"):
         main(args)
     assert not (tmp_path / "d.csv").exists()
