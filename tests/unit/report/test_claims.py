@@ -162,7 +162,7 @@ def test_findings_of_the_study(study):
         "The length penalty makes answers shorter", "characters, iterative DPO - iterative DPO, length penalty"
     ]
     assert shorter.value == pytest.approx(99 - 60)
-    assert len(found) == 29
+    assert len(found) == 30
 
 
 @pytest.fixture(scope="module")
@@ -175,12 +175,12 @@ def test_findings_over_seeds(study, second_seed, tmp_path):
     facts = findings.main(findings.Args((study.folder, second_seed.folder), output, markdown))
     rows = {row["quantity"]: row for row in pl.read_csv(output).to_dicts()}
     row = rows["gold reward, iterative DPO - offline DPO"]
-    assert facts == {"findings": 29, "studies": 2}
+    assert facts == {"findings": 30, "studies": 2}
     assert row["mean"] == pytest.approx((row["demo"] + row["demo_seed2"]) / 2, abs=1e-6)
     assert row["verdict"] == "holds in 2 of 2 seeds"
     lines = [line for line in markdown.read_text().splitlines() if line.startswith("|")]
     assert f"--studies {study.folder} {second_seed.folder} --output {output}" in markdown.read_text()
-    assert len(lines) == 2 + 29
+    assert len(lines) == 2 + 30
     assert len({line.count("|") for line in lines}) == 1
 
 
