@@ -590,7 +590,13 @@ def report_targets():
         tables += ["reward_models_held_out.csv", "calibration.csv", "reliability.csv", "accuracy_by_length_gap.csv"]
         figures += ["figure6_7_training.svg", "calibration.svg"]
     if STUDY.evaluation:
-        tables += ["table1_reward_models.csv", "table1_reward_models.md", "figure3_length_bias.csv", "agreement.csv", "best_of_n.csv"]
+        tables += [
+            "table1_reward_models.csv",
+            "table1_reward_models.md",
+            "figure3_length_bias.csv",
+            "agreement.csv",
+            "best_of_n.csv",
+        ]
         figures += ["figure3_length_bias.svg", "agreement.svg", "best_of_n.svg"]
     if STUDY.evaluation and STUDY.runs:
         tables += ["table2_policies.csv", "table4_length_penalty.csv"]
