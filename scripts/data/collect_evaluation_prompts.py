@@ -14,7 +14,7 @@ from scripts.common.command import Input, Output
 from scripts.common.errors import StudyError
 from scripts.common.tables import EVALUATION_PROMPTS
 from scripts.data import layouts
-from scripts.data.database import connect, explained, query, write
+from scripts.data.database import connect, explained, query, value, write
 
 LAYOUTS = (  # the first that fits: the column that holds nothing but the prompt comes first
     "evaluation/turns.sql",
@@ -44,7 +44,7 @@ def main(args: Args) -> dict:
             adapter, select = layouts.recognise(connection, path, LAYOUTS)
             with explained(f"{name}: {path} as {adapter}"):
                 insert = f"INSERT INTO prompts SELECT $name, prompt FROM ({select}) WHERE prompt IS NOT NULL"
-                (read[name],) = connection.execute(insert, {"name": name}).fetchone()
+                read[name] = value(connection, insert, {"name": name})
             if not read[name]:
                 raise StudyError(f"{name}: {path} as {adapter} holds no prompt.")
         prompts = write(connection, query("evaluation_prompts.sql"), args.output, EVALUATION_PROMPTS)

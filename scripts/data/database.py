@@ -94,9 +94,10 @@ def write(
         return connection.execute(copy, dict(values or {})).fetchone()[0]
 
 
-def value(connection: "DuckDBPyConnection", select: str) -> Any:
-    """The single value of a query that returns one row of one column."""
-    return connection.execute(select).fetchone()[0]
+def value(connection: "DuckDBPyConnection", statement: str, values: Mapping[str, Any] | None = None) -> Any:
+    """The single value of a statement that returns one row of one column: a count, the rows that it inserted."""
+    [(found,)] = connection.execute(statement, dict(values or {})).fetchall()  # an unfinished result blocks the next
+    return found
 
 
 def check_count(what: object, read: int, kept: int, dropped: int) -> None:

@@ -89,7 +89,7 @@ def main(args: Args) -> dict:
             with explained(f"{name}: {path} as {adapter}"):
                 connection.execute(f"CREATE OR REPLACE TEMP VIEW collection AS {select}")
                 values = {"name": name, "seed": args.seed, "cap": args.caps.get(name)}
-                drawn = connection.execute(f"INSERT INTO prompts {query('drawn_prompts.sql')}", values).fetchone()[0]
+                drawn = value(connection, f"INSERT INTO prompts {query('drawn_prompts.sql')}", values)
                 left_out += value(connection, "SELECT count(*) FROM raw") - drawn
         with explained(", ".join(map(str, args.raw))):
             connection.execute(f"CREATE TABLE read_prompts AS {query('read_prompts.sql')}")

@@ -21,6 +21,7 @@ from scripts.data.database import check_count, connect, explained, query, value,
 LAYOUTS = (  # the first that fits: those with an input come before those that do without
     "instructions/sharegpt.sql",
     "instructions/messages.sql",
+    "instructions/conversations.sql",
     "instructions/instruction_input_output.sql",
     "instructions/instruction_input_response.sql",
     "instructions/instruction_output.sql",
