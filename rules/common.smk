@@ -45,6 +45,7 @@ JUDGES = {**STUDY.prompted_judges, **STUDY.reward_models, **STUDY.preference_mod
 COMPARING = [*STUDY.prompted_judges, *STUDY.preference_models]  # those that read two responses at once
 LOCAL_JUDGES = [name for name, judge in JUDGES.items() if not getattr(judge, "endpoint", None)]
 CHAT = STUDY.evaluation.chat.benchmarks if STUDY.evaluation and STUDY.runs else {}
+CHAT_TABLES = ["table2_chat", "table4_chat", "chat_differences"]
 ANNOTATORS = STUDY.evaluation.judges if STUDY.evaluation else {}  # who judges the answers to chat benchmarks
 BASELINES = STUDY.evaluation.baselines if STUDY.evaluation else {}
 COMPARED = [*POLICIES, *BASELINES]  # the rows of Table 2
@@ -474,12 +475,6 @@ def annotator_flags(annotator):
     return " ".join(words)
 
 
-def chat_scores(benchmark, ending):
-    """The scores of a benchmark by its first annotator, or a file beside them."""
-    folder = f"results/{{study}}/evaluation/{benchmark}/scores/{CHAT[benchmark].judges[0]}"
-    return [f"{folder}/{policy}.json" for policy in COMPARED] if ending == "json" else f"{folder}/{ending}"
-
-
 def page_inputs():
     """What the page shows, by the names of build_page's arguments; a study without policies has a shorter page."""
     tables, figures = "results/{study}/tables", "results/{study}/figures"
@@ -531,6 +526,8 @@ def page_inputs():
             "table4_academic": f"{tables}/table4_academic.csv",
             "table6": f"{tables}/table6_benchmarks.csv",
         }
+    if CHAT:
+        shown |= {name: f"{tables}/{name}.csv" for name in CHAT_TABLES}
     if STUDY.evaluation and ONLINE and OFFLINE:
         shown["case_studies"] = "results/{study}/evaluation/case_studies.parquet"
     return shown
@@ -559,6 +556,10 @@ def catalog_tables():
         rollouts += [(policy, "evaluation", "held_out", STUDY.evaluation.reward) for policy in POLICIES]
     for policy in academic_policies():
         found += [f"{root}/evaluation/academic/{policy}/{table}.parquet" for table in ("scores", "samples")]
+    for benchmark, section in CHAT.items():
+        folder = f"{root}/evaluation/{benchmark}"
+        found += [f"{folder}/questions.parquet"] + [f"{folder}/answers/{policy}.parquet" for policy in COMPARED]
+        found += [f"{folder}/judgments/{judge}/{policy}.parquet" for judge in section.judges for policy in COMPARED]
     for *rollout, reward in rollouts:
         found += responses("{study}", *rollout) + rewards("{study}", *rollout, reward)
     found += [f"{root}/tables/{name}.csv" for name in PREFERENCE_TABLES]
@@ -604,6 +605,8 @@ def report_targets():
         figures += ["figure8_iterations.svg", "drift.svg"]
     if academic_policies():
         tables += [f"{name}.{ending}" for name in ("table3_academic", "table6_benchmarks") for ending in ("csv", "md")]
+    if CHAT:
+        tables += [f"{name}.csv" for name in CHAT_TABLES]
     root = f"results/{STUDY.study}"
     best = [f"{root}/runs/{run}/best" for run in ONLINE] if STUDY.evaluation else []
     page = [f"{root}/report/index.html", f"{root}/catalog.duckdb"]

@@ -111,6 +111,38 @@ rule tabulate_academic:  # Table 3, the academic columns of Table 4, Table 6
         " --table4 {output.table4} --table6 {output.table6} --table6-text {output.table6_text} > {log} 2>&1"
 
 
+rule tabulate_chat:  # Table 2 as the paper has it, and the chat columns of Table 4
+    input:
+        scores=[
+            f"results/{{study}}/evaluation/{benchmark}/scores/{annotator}/{policy}.json"
+            for benchmark, section in CHAT.items()
+            for annotator in section.judges
+            for policy in COMPARED
+        ],
+        paired=[
+            f"results/{{study}}/evaluation/{benchmark}/scores/{section.judges[0]}/differences.csv"
+            for benchmark, section in CHAT.items()
+        ],
+        best=expand("results/{{study}}/runs/{run}/best", run=ONLINE),
+    output:
+        table2="results/{study}/tables/table2_chat.csv",
+        table4="results/{study}/tables/table4_chat.csv",
+        differences="results/{study}/tables/chat_differences.csv",
+    log:
+        "results/{study}/logs/tabulate_chat.log",
+    benchmark:
+        "results/{study}/benchmarks/tabulate_chat.tsv"
+    params:
+        policies=COMPARED,
+        runs=run_flags(),
+        first=flags({"first": {benchmark: section.judges[0] for benchmark, section in CHAT.items()}}),
+        code=code_digest("scripts.report.tabulate_chat"),
+    shell:
+        "python -m scripts.report.tabulate_chat --policies {params.policies} {params.runs} --best {input.best}"
+        " {params.first} --scores {input.scores} --paired {input.paired} --table2 {output.table2}"
+        " --table4 {output.table4} --differences {output.differences} > {log} 2>&1"
+
+
 rule plot_length_bias:  # Figure 3
     input:
         responses=lambda w: responses(w.study, "sft", "length_bias", "length_bias"),

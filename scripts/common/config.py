@@ -709,6 +709,12 @@ def unpinned(study: Study) -> list[str]:
         for name, task in study.evaluation.academic.tasks.items():
             where = f"evaluation.academic.tasks.{name}"
             origins |= {f"{where}.data": task.data, f"{where}.examples": task.examples}
+    if study.evaluation:
+        origins |= {f"evaluation.baselines.{name}": model for name, model in study.evaluation.baselines.items()}
+        for name, benchmark in study.evaluation.chat.benchmarks.items():
+            origins |= {
+                f"evaluation.chat.{name}.{key}": getattr(benchmark, key) for key in type(benchmark).model_fields
+            }
     origins |= {f"reward_models.{name}.external": model.external for name, model in study.reward_models.items()}
     return [
         f"{where} ({origin.hub} at {origin.revision or 'main'})"

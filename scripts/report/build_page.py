@@ -100,6 +100,12 @@ class Args:
     """table6_benchmarks.csv"""
     table2_differences: Input | None = None
     """table2_differences.csv"""
+    table2_chat: Input | None = None
+    """table2_chat.csv"""
+    table4_chat: Input | None = None
+    """table4_chat.csv"""
+    chat_differences: Input | None = None
+    """chat_differences.csv"""
     figure8: Input | None = None
     """figure8_iterations.svg"""
     drift: Input | None = None
@@ -121,7 +127,9 @@ def main(args: Args) -> dict:
 
     academic = (args.table3, args.table3_differences)
     policies = (args.table2, args.table2_differences)
-    evidence = gather(Sources(args.table1, args.table1_differences, args.figure3_table, *policies, *academic))
+    evidence = gather(
+        Sources(args.table1, args.table1_differences, args.figure3_table, *policies, *academic, args.chat_differences)
+    )
     manifests = page_facts.jobs(args.folder)
     times = page_facts.time_by_step(manifests)
     seconds = sum(row["seconds"] for row in times)
@@ -157,6 +165,8 @@ def main(args: Args) -> dict:
         table4=args.table4 and page_tables.table4(args.table4, args.paper),
         table4_academic=args.table4_academic and page_academic.table4(args.table4_academic),
         table6=args.table6 and page_academic.table6(args.table6),
+        table2_chat=args.table2_chat and page_tables.table2_chat(args.table2_chat),
+        table4_chat=args.table4_chat and page_tables.table4_chat(args.table4_chat),
         figure8=args.figure8 and inline_svg(args.figure8),
         drift=args.drift and inline_svg(args.drift),
         monitors=args.monitors and page_tables.monitors(args.monitors),

@@ -23,6 +23,7 @@ from scripts.report.tabulate_reward_models import DIFFERENCES as TABLE1_DIFFEREN
 if TYPE_CHECKING:
     import polars as pl
 
+CHAT = ("lc_alpaca_eval", "mt_bench", "arena_hard")  # columns of the paper's Table 2
 HOLDS, WITHIN_NOISE, DOES_NOT_APPEAR = "holds", "within noise", "does not appear"
 
 
@@ -57,6 +58,7 @@ class Sources:
     policy_differences: Path | None = None
     academic: Path | None = None
     academic_differences: Path | None = None
+    chat_differences: Path | None = None
 
 
 def gather(sources: Sources) -> list[Evidence]:
@@ -70,7 +72,10 @@ def gather(sources: Sources) -> list[Evidence]:
     if sources.length_bias:
         found += length_bias_findings(read_csv(sources.length_bias, FIGURE3))
     if sources.policies and sources.policy_differences:
-        found += policy_findings(read_csv(sources.policies, TABLE2), read_csv(sources.policy_differences, DIFFERENCES))
+        differences = read_csv(sources.policy_differences, DIFFERENCES).to_dicts()
+        if sources.chat_differences:
+            differences += read_csv(sources.chat_differences, DIFFERENCES).to_dicts()
+        found += policy_findings(read_csv(sources.policies, TABLE2), differences)
     if sources.academic and sources.academic_differences:
         differences = read_csv(sources.academic_differences, ACADEMIC_DIFFERENCES)
         found += academic_findings(read_csv(sources.academic, TABLE3), differences)
@@ -164,10 +169,10 @@ def length_bias_findings(correlations: "pl.DataFrame") -> Iterator[Evidence]:
                 )
 
 
-def policy_findings(policies: "pl.DataFrame", differences: "pl.DataFrame") -> Iterator[Evidence]:
+def policy_findings(policies: "pl.DataFrame", differences: list[dict]) -> Iterator[Evidence]:
     """Order of the methods, growth over iterations, and what the length penalty does."""
     table = policies.to_dicts()
-    between = {(d["policy"], d["minus"], d["measure"]): d for d in differences.to_dicts()}
+    between = {(d["policy"], d["minus"], d["measure"]): d for d in differences}
     chosen: dict[str, dict] = {}  # method -> its first run's chosen policy
     for row in table:
         if row["chosen"]:
@@ -182,7 +187,7 @@ def policy_findings(policies: "pl.DataFrame", differences: "pl.DataFrame") -> It
             yield Evidence(finding, where, quantity, d["difference"], d["low"], d["high"])
 
     sft, offline, iterative, concise = "SFT", "offline DPO", "iterative DPO", "iterative DPO, length penalty"
-    for measure in ("gold", "win_rate"):
+    for measure in ("gold", "win_rate", *CHAT):
         of = f"in {LABELS[measure]}"
         yield from compare(f"Offline DPO is above SFT {of}", "Section 4.2, Table 2", measure, offline, sft)
         yield from compare(
@@ -212,6 +217,10 @@ def policy_findings(policies: "pl.DataFrame", differences: "pl.DataFrame") -> It
     where = "Section 4.2, Table 4"
     yield from compare("Iterative DPO makes answers longer than SFT", where, "characters", iterative, sft)
     yield from compare("The length penalty makes answers shorter", where, "characters", iterative, concise)
+    yield from compare(
+        "The length penalty raises the length-controlled win rate", where, "lc_alpaca_eval", concise, iterative
+    )
+    yield from compare("The length penalty lowers Chat-Arena-Hard", where, "arena_hard", iterative, concise)
 
 
 ABOVE_SFT = ("gsm8k", "mmlu", "truthfulqa", "arc")
@@ -241,6 +250,9 @@ LABELS = {
     "win_rate": "win rate",
     "kl": "KL",
     "characters": "characters",
+    "lc_alpaca_eval": "LC AlpacaEval-2",
+    "mt_bench": "MT-Bench",
+    "arena_hard": "Chat-Arena-Hard",
 }
 
 

@@ -49,6 +49,7 @@ def sources(study: Path) -> Sources:
         folder / "table2_differences.csv",
         folder / "table3_academic.csv",
         folder / "table3_differences.csv",
+        folder / "chat_differences.csv",
     )
     for path in vars(found).values():
         if not path.exists():

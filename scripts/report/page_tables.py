@@ -15,6 +15,8 @@ from scripts.report.plot_best_of_n import COLUMNS as BEST_OF_N
 from scripts.report.plot_calibration import CALIBRATION
 from scripts.report.plot_drift import COLUMNS as MONITORS
 from scripts.report.plot_prompts import COLUMNS as TOPICS
+from scripts.report.tabulate_chat import TABLE2 as TABLE2_CHAT
+from scripts.report.tabulate_chat import TABLE4 as TABLE4_CHAT
 from scripts.report.tabulate_held_out import COLUMNS as HELD_OUT
 from scripts.report.tabulate_policies import TABLE2, TABLE4
 from scripts.report.tabulate_position_bias import COLUMNS as POSITION_BIAS
@@ -216,6 +218,64 @@ def table4(path: Path, paper: Path) -> str:
                 | {"paper, %": ""}
             )
     return table(lines, "table4", ["reward model"], muted)
+
+
+CHAT = {
+    "lc_alpaca_eval": ("LC AlpacaEval-2", "{:.1f}"),
+    "alpaca_eval": ("AlpacaEval-2", "{:.1f}"),
+    "mt_bench": ("MT-Bench", "{:.2f}"),
+    "arena_hard": ("Chat-Arena-Hard", "{:.1f}"),
+}
+
+
+def table2_chat(path: Path) -> str:
+    """The paper's rows and the study's policies down, benchmarks across, the paper's number beside each."""
+    lines: list[dict[str, str]] = []
+    muted: list[int] = []
+    for row in read_csv(path, TABLE2_CHAT).to_dicts():
+        if row["policy"] is None:
+            muted.append(len(lines))
+        by = row["annotator"] and f"judged by {row['annotator']}"
+        beneath = by or (row["policy"] if row["policy"] != row["model"] else row["method"]) or "not run"
+        line = {"model": f'<b>{text(row["model"])}</b><span class="ci">{text(beneath)}</span>'}
+        for name, (label, form) in CHAT.items():
+            line[label] = chat_cell(row, name, form)
+            line[f"{label}, paper"] = f"<i>{number(row[f'{name}_paper'], form)}</i>"
+        lines.append(line)
+    return table(lines, "table2-chat", muted=muted)
+
+
+def chat_cell(row: Mapping[str, Any], name: str, form: str) -> str:
+    """A score with its interval and what had no verdict; or, in small print, why there is none."""
+    if row[name] is None:
+        return f'<span class="ci">{text(row[f"{name}_note"])}</span>'
+    missing = row[f"{name}_no_verdict"]
+    return interval(row, name, form) + (f'<span class="ci">{missing:,} without verdict</span>' if missing else "")
+
+
+def table4_chat(path: Path) -> str:
+    """Chosen policies of the online runs; beneath each its differences to the first run, and the paper's row."""
+    lines: list[dict[str, str]] = []
+    muted: list[int] = []
+    for row in read_csv(path, TABLE4_CHAT).to_dicts():
+        facts = {"length penalty": number(row["length_penalty"], "{:g}"), "iteration": number(row["iteration"])}
+        first = {"run": f"<b>{text(row['run'])}</b>", "reward model": text(row["reward_model"]), **facts}
+        scores = {label: interval(row, name, form) for name, (label, form) in CHAT.items()}
+        lines.append(first | scores | {"characters": number(row["characters"])})
+        rest = dict.fromkeys(["reward model", *facts], "")
+        if row["run"] != row["compared_with"]:
+            muted.append(len(lines))
+            name_ = f"{text(row['run'])} \N{MINUS SIGN} {text(row['compared_with'])}"
+            gaps = {
+                label: interval(row, f"{name}_difference", form.replace(":", ":+"))
+                for name, (label, form) in CHAT.items()
+            }
+            lines.append({"run": name_, **rest, **gaps, "characters": ""})
+        if any(row[f"{name}_paper"] is not None for name in CHAT):
+            muted.append(len(lines))
+            printed = {label: number(row[f"{name}_paper"], form) for name, (label, form) in CHAT.items()}
+            lines.append({"run": "paper", **rest, **printed, "characters": ""})
+    return table(lines, "table4-chat", ["reward model"], muted)
 
 
 def table5(path: Path) -> str:

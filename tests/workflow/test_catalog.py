@@ -48,6 +48,11 @@ def rows_by_file(folder, pattern: str) -> int:
         ("measures", "evaluation/measures/*.parquet"),
         ("reward_bench", "evaluation/reward_bench/*.parquet"),
         ("held_out", "evaluation/held_out/*.parquet"),
+        ("questions", "evaluation/*/questions.parquet"),
+        ("answers", "evaluation/*/answers/*.parquet"),
+        ("annotations", "evaluation/alpaca_eval/judgments/*/*.parquet"),
+        ("ratings", "evaluation/mt_bench/judgments/*/*.parquet"),
+        ("games", "evaluation/arena_hard/judgments/*/*.parquet"),
     ],
 )
 def test_a_view_has_the_rows_of_its_files(built, catalog, view, pattern):

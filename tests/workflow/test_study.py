@@ -36,6 +36,15 @@ def test_a_moved_checkout_and_a_moved_study_rebuild_nothing(copy, tmp_path):
     assert replace(copy, program=tmp_path / "elsewhere").planned() == []
 
 
+def test_every_chat_benchmark_has_a_score_for_every_policy(built):
+    rows = pl.read_csv(built.results / "tables/table2_chat.csv", infer_schema_length=None)
+    measured = rows.filter(pl.col("policy").is_not_null())
+    assert set(measured["policy"]) == {"sft", "iterative-iter1", "iterative-iter2", "concise-iter1", "offline-iter1"}
+    for column in ("lc_alpaca_eval", "alpaca_eval", "mt_bench", "arena_hard"):
+        assert measured[column].null_count() == 0
+        assert rows.filter(pl.col("policy").is_null())[f"{column}_note"].unique().to_list() == ["not run"]
+
+
 def test_dropped_pairs_are_exactly_the_planted_ones(built):
     planted = json.loads((built.results / "world/raw/defects.json").read_text())
     tables = {source: f"dropped/{source}.parquet" for source in planted} | {"prompts": "dropped_prompts.parquet"}

@@ -11,6 +11,7 @@ import pytest
 from scripts.common import tables
 from scripts.data import summarise_preferences
 from scripts.evaluate import monitor_policy
+from scripts.evaluate.scores import Score, mean_of_known, write_scores
 from scripts.report import (
     build_page,
     plot_agreement,
@@ -24,6 +25,7 @@ from scripts.report import (
     plot_training,
     select_case_studies,
     tabulate_academic,
+    tabulate_chat,
     tabulate_held_out,
     tabulate_policies,
     tabulate_position_bias,
@@ -313,8 +315,52 @@ def write_study(folder: Path, seed: int = 0) -> Study:
     generation.parent.mkdir(parents=True)
     facts = {"engine": "vllm", "engine_version": "0.32.0", "responses": 4800, "tokens": 91234}
     manifest(generation, "scripts.online.generate_responses", 65.0, facts)
+    write_chat(folder, seed)
     report(study)
     return study
+
+
+QUESTIONS = 60
+CHAT = {  # benchmark -> (measure, the SFT policy's mean, what a shift of 1 in gold adds, spread)
+    "alpaca_eval": ("lc_win_rate", 10.0, 12.0, 20.0),
+    "mt_bench": ("rating", 6.5, 1.0, 1.5),
+    "arena_hard": ("win_rate", 8.0, 14.0, 20.0),
+}
+
+
+def write_chat(folder: Path, seed: int = 0) -> None:
+    """Scores of all policies on the chat benchmarks; AlpacaEval also by a second annotator, without calibration."""
+    for benchmark, (measure, start, slope, spread) in CHAT.items():
+        questions = np.random.default_rng([seed, *benchmark.encode()]).normal(0, spread, QUESTIONS)
+        for annotator in ("gold", "alpaca_eval_gpt4_turbo_fn")[: 2 if benchmark == "alpaca_eval" else 1]:
+            found = {}
+            for policy, (shift, characters, _) in SHIFTS.items():
+                estimates = {measure: mean_of_known(start + slope * shift + questions, seed)}
+                facts, reasons = {"n": QUESTIONS, "no_verdict": 2, "avg_length": characters}, {}
+                if benchmark == "alpaca_eval":
+                    estimates["win_rate"] = estimates[measure]
+                if annotator != "gold":
+                    del estimates[measure]
+                    reasons = {measure: "calibration absent: df_gamed.csv"}
+                found[policy] = Score(facts, estimates, reasons)
+            scores = folder / f"evaluation/{benchmark}/scores/{annotator}"
+            files = [scores / f"{policy}.json" for policy in found]
+            write_scores(list(found.values()), files, scores / "differences.csv")
+
+
+def chat_args(study: Study, **changes) -> tabulate_chat.Args:
+    evaluation = study.folder / "evaluation"
+    values = {
+        **{name: getattr(policies_args(study), name) for name in ("policies", "runs", "reward_models")},
+        **{name: getattr(policies_args(study), name) for name in ("length_penalties", "best")},
+        "scores": tuple(sorted(evaluation.glob("*/scores/*/*.json"))),
+        "paired": tuple(evaluation / f"{benchmark}/scores/gold/differences.csv" for benchmark in CHAT),
+        "table2": study.tables / "table2_chat.csv",
+        "table4": study.tables / "table4_chat.csv",
+        "differences": study.tables / "chat_differences.csv",
+        "first": dict.fromkeys(CHAT, "gold"),
+    }
+    return tabulate_chat.Args(**values | changes)
 
 
 def report(study: Study) -> None:
@@ -347,6 +393,7 @@ def report(study: Study) -> None:
     )
     tabulate_policies.main(policies_args(study))
     tabulate_academic.main(academic_args(study))
+    tabulate_chat.main(chat_args(study))
     rollouts = folder / "rollouts/sft/length_bias/length_bias"
     plot_length_bias.main(
         plot_length_bias.Args(
@@ -510,6 +557,7 @@ def page_args(study: Study, **changes) -> build_page.Args:
         "table3_differences": tables_ / "table3_differences.csv",
         "table4_academic": tables_ / "table4_academic.csv",
         "table6": tables_ / "table6_benchmarks.csv",
+        **{name: tables_ / f"{name}.csv" for name in ("table2_chat", "table4_chat", "chat_differences")},
         "figure8": figures / "figure8_iterations.svg",
         "drift": figures / "drift.svg",
         "monitors": tables_ / "monitors.csv",

@@ -135,7 +135,7 @@ def test_rise_over_iterations_is_judged_by_its_smallest_step():
             "plain-iter3": (2.5, "iterative DPO", True),
         }
     )
-    (found,) = policy_findings(*tables)
+    (found,) = policy_findings(tables[0], tables[1].to_dicts())
     assert (found.quantity, found.detail, found.verdict) == (
         "smallest step in reward",
         "plain-iter1 to plain-iter2",
@@ -152,7 +152,7 @@ def test_a_fall_in_one_iteration_does_not_count_as_rising():
             "plain-iter2": (2.0, "iterative DPO", False),
         }
     )
-    assert [item.verdict for item in policy_findings(*tables)] == ["does not appear"]
+    assert [item.verdict for item in policy_findings(tables[0], tables[1].to_dicts())] == ["does not appear"]
 
 
 def test_findings_of_the_study(study):
@@ -162,7 +162,7 @@ def test_findings_of_the_study(study):
         "The length penalty makes answers shorter", "characters, iterative DPO - iterative DPO, length penalty"
     ]
     assert shorter.value == pytest.approx(99 - 60)
-    assert len(found) == 30
+    assert len(found) == 38
 
 
 @pytest.fixture(scope="module")
@@ -175,12 +175,12 @@ def test_findings_over_seeds(study, second_seed, tmp_path):
     facts = findings.main(findings.Args((study.folder, second_seed.folder), output, markdown))
     rows = {row["quantity"]: row for row in pl.read_csv(output).to_dicts()}
     row = rows["gold reward, iterative DPO - offline DPO"]
-    assert facts == {"findings": 30, "studies": 2}
+    assert facts == {"findings": 38, "studies": 2}
     assert row["mean"] == pytest.approx((row["demo"] + row["demo_seed2"]) / 2, abs=1e-6)
     assert row["verdict"] == "holds in 2 of 2 seeds"
     lines = [line for line in markdown.read_text().splitlines() if line.startswith("|")]
     assert f"--studies {study.folder} {second_seed.folder} --output {output}" in markdown.read_text()
-    assert len(lines) == 2 + 30
+    assert len(lines) == 2 + 38
     assert len({line.count("|") for line in lines}) == 1
 
 

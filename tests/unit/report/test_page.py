@@ -11,6 +11,7 @@ from scripts.common import tables
 from scripts.common.errors import StudyError
 from scripts.report import build_page, page_facts, page_tables
 from scripts.report.csv_tables import read_csv, write_csv
+from scripts.report.paper import paper_run
 from scripts.report.summarise import summary
 
 from .conftest import page_args
@@ -76,7 +77,7 @@ def test_elements_close_and_ids_are_unique(outline):
 
 def test_all_tables_and_figures_are_there(outline):
     names = "table1 table2 table4 table5 filters filtered-pairs lengths preference-lengths preference-margins"
-    names += " figure5 topics table1-subsets position-bias held-out figure3 length-bias figure8"
+    names += " figure5 topics table1-subsets table2-chat table4-chat position-bias held-out figure3 length-bias figure8"
     names += " monitors drift figure6-7 pairs"
     exhibits = names.split()
     assert {f"exhibit-{name}" for name in exhibits} <= set(outline.ids)
@@ -86,6 +87,9 @@ def test_numbers_reach_the_page(page, table):
     row = next(row for row in table("table2_policies.csv") if row["policy"] == "iterative-iter3")
     assert f'{row["gold"]:.2f}<span class="ci">{row["gold_low"]:.2f} to {row["gold_high"]:.2f}</span>' in page
     assert "31.3" in page  # the paper's LC win rate of iterative DPO
+    chat = next(row for row in table("table2_chat.csv") if row["model"] == "Ours (Iterative RLHF)")
+    assert f'{chat["mt_bench"]:.2f}<span class="ci">{chat["mt_bench_low"]:.2f} to {chat["mt_bench_high"]:.2f}' in page
+    assert page.count('<span class="ci">not run</span>') > 20
     assert "4,800 responses (91,234 tokens) by vllm 0.32.0" in page
 
 
@@ -110,6 +114,7 @@ def test_a_study_without_evaluation_has_a_smaller_page(study, tmp_path):
     evaluation = "table1 table1_differences figure3 figure3_table table2 table4 table2_differences figure8"
     evaluation += " table1_subsets position_bias"
     evaluation += " drift monitors case_studies table3 table3_differences table4_academic table6"
+    evaluation += " table2_chat table4_chat chat_differences"
     nothing = dict.fromkeys(evaluation.split())
     args = page_args(study, **nothing, pairs=(), output=tmp_path / "index.html")
     facts = build_page.main(args)
@@ -160,9 +165,9 @@ def test_lengths_and_their_limits(page):
 
 
 def test_runs_of_the_paper():
-    assert page_tables.paper_run("mix2", 0.002) == "Ours-concise"
-    assert page_tables.paper_run("ultrarm", 0.0) == "UltraRM-13B"
-    assert page_tables.paper_run("other", 0.0) is None
+    assert paper_run("mix2", 0.002) == "Ours-concise"
+    assert paper_run("ultrarm", 0.0) == "UltraRM-13B"
+    assert paper_run("other", 0.0) is None
 
 
 def test_cells():
