@@ -63,6 +63,7 @@ wildcard_constraints:
     reward="|".join(STUDY.reward_models) or "none",
     preference="|".join(STUDY.preference_models) or "none",
     judge="|".join(LOCAL_JUDGES) or "none",
+    asked="|".join(name for name in JUDGES if name not in LOCAL_JUDGES) or "none",
     pairs="reward_bench|held_out",
     run="|".join(STUDY.runs) or "none",
     benchmark="|".join(CHAT) or "none",

@@ -101,3 +101,26 @@ rule score_pairs:  # which of two responses is better: RewardBench, and pairs of
     shell:
         "python -m scripts.reward.score_pairs --pairs {input.pairs} --of {wildcards.pairs} --model {input.model}"
         " --kind {params.kind} {params.orders} {params.scoring} --seed {params.seed} --output {output.scores} > {log} 2>&1"
+
+
+rule ask_pairs:  # the same of a chat model behind an endpoint (Table 1, "Prompting")
+    input:
+        pairs="results/{study}/data/raw/benchmarks/reward_bench.parquet",
+    output:
+        scores="results/{study}/evaluation/reward_bench/{asked}.parquet",
+    log:
+        "results/{study}/logs/ask_pairs/{asked}.log",
+    benchmark:
+        "results/{study}/benchmarks/ask_pairs/{asked}.tsv"
+    resources:
+        mem_mb=memory_mb("ask_pairs"),
+        runtime=resource("ask_pairs", "hours") * 60,
+    params:
+        endpoint=lambda w: flags(JUDGES[w.asked].endpoint, "endpoint."),
+        orders=lambda w: flags({"both_orders": JUDGES[w.asked].both_orders}),
+        seed=STUDY.seed,
+        code=code_digest("scripts.reward.ask_pairs"),
+    shell:
+        "python -m scripts.reward.ask_pairs --pairs {input.pairs} {params.endpoint} {params.orders}"
+        " --cache results/{wildcards.study}/evaluation/replies/{wildcards.asked} --seed {params.seed}"
+        " --output {output.scores} > {log} 2>&1"
