@@ -139,6 +139,18 @@ def test_iteration_1_is_shared_by_the_runs(built):
     assert facts[0]["sha256"] == facts[1]["sha256"]
 
 
+def test_a_preference_model_ranks_in_place_of_a_reward_model(copy):
+    """Two more jobs, since the responses are there: it ranks them, and pairs are selected as from rewards."""
+    target = "results/tiny/runs/preference/iter1/pairs.parquet"
+    ranked = copy.with_changes("runs: {preference: {reward: pairwise, sampler: mixed_temperatures}}")
+    assert {rule for rule, _ in ranked.planned(target)} == {"rank_responses", "select_pairs"}
+    ranked.build(target)
+    pairs = pl.read_parquet(ranked.folder / target)
+    assert 0 < pairs.height <= 16
+    assert (pairs["chosen_reward"] + pairs["rejected_reward"] - 1).abs().max() < 1e-9  # P(best > worst), and the rest
+    assert (pairs["chosen_reward"] > pairs["rejected_reward"]).all()
+
+
 @pytest.mark.vllm
 def test_the_number_of_shards_changes_no_table(copy):
     """Promise 1: identity decides, not layout. The same of the transformers engine is a unit test."""
@@ -175,3 +187,4 @@ def test_paper_study_dry_run_needs_no_network(tmp_path):
     assert count["generate_responses"] == 8 * (7 + 11 + 1)  # shards x (iterations + evaluated policies + Figure 3)
     assert count["train_sft"] == 1
     assert count["train_reward_model"] == 2
+    assert count["train_preference_model"] == 1
