@@ -577,7 +577,7 @@ def data_targets():
     tables += [f"{root}/figures/{name}.svg" for name in PREFERENCE_FIGURES]
     mixes = [f"{root}/data/mixes/{mix}.parquet" for mix in DATA.mixes]
     instructions = [f"{root}/data/instructions.parquet"] if DATA.instructions else []
-    prompts = [f"{root}/data/prompts/held_out.parquet"] if DATA.prompts else []
+    prompts = [f"{root}/data/prompts/held_out.parquet", f"{root}/figures/figure5_prompts.svg"] if DATA.prompts else []
     return tables + mixes + instructions + prompts
 
 

@@ -254,7 +254,8 @@ def needed(manifests: Iterable[Mapping[str, Any]], code: Mapping[str, File]) -> 
     for manifest in manifests:
         arguments = manifest["arguments"]
         if arguments.get("hub"):
-            found.add(f"from the hub: {arguments['hub']}, revision {arguments['revision']}")
+            commit = manifest["facts"].get("commit") or arguments["revision"]
+            found.add(f"from the hub: {arguments['hub']}, revision {commit}")
         for read in manifest["inputs"]:
             path, sha256 = read["path"], read["sha256"]
             if not path.endswith(program) and made.isdisjoint([path, *map(str, Path(path).parents)]):

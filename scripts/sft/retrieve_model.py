@@ -43,7 +43,8 @@ def main(args: Args) -> dict[str, Any]:
             elif file.name in {"config.json", "generation_config.json", "model.safetensors.index.json"}:
                 shutil.copy(file, folder / file.name)
         tokenizer.save_pretrained(folder)
-    return {"vocabulary": len(tokenizer), "pad_token": tokenizer.pad_token, "eos_token": tokenizer.eos_token}
+    facts = {"vocabulary": len(tokenizer), "pad_token": tokenizer.pad_token, "eos_token": tokenizer.eos_token}
+    return facts | ({"commit": source.name} if args.hub else {})  # the snapshot's folder bears its commit's name
 
 
 if __name__ == "__main__":

@@ -65,9 +65,10 @@ _TEXT = pa.string()
 CODE_ULTRAFEEDBACK_SCHEMA = pa.schema(
     [
         ("instruction", _TEXT),
+        ("preference", _TEXT),
+        ("models", pa.list_(_TEXT)),
         ("responses", pa.list_(pa.struct([("model", _TEXT), ("response", _TEXT)]))),
         ("annotations", pa.list_(pa.struct([("model", _TEXT), ("rating", _TEXT), ("rationale", _TEXT)]))),
-        ("preference", _TEXT),
     ]
 )
 
@@ -88,9 +89,10 @@ def _code_row(desk: Desk, item: Item) -> Row:
         rated[0] = (rated[0][0], "N/A")
     return {
         "instruction": item.question,
+        "preference": "code-explanation",
+        "models": [model for model, _ in responses],
         "responses": [{"model": model, "response": response.text} for model, response in responses],
         "annotations": [{"model": model, "rating": rating, "rationale": ""} for model, rating in rated],
-        "preference": "code-explanation",
     }
 
 

@@ -45,8 +45,8 @@ def study(tmp_path) -> Path:
     inputs = [("raw", raw), ("template", template)]
     write_manifests("scripts.report.tabulate_held_out", {}, inputs, [("table", table)], {}, 0.0)
     model = folder / "models/sft"
-    origin = {"hub": "maker/model", "revision": "abc123"}
-    write_manifests("scripts.sft.retrieve_model", origin, [], [("output", model)], {}, 0.0)
+    origin = {"hub": "maker/model", "revision": "main"}  # a branch; the manifest knows the commit
+    write_manifests("scripts.sft.retrieve_model", origin, [], [("output", model)], {"commit": "abc123"}, 0.0)
     return folder
 
 
