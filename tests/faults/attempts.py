@@ -6,6 +6,7 @@ none ends before. SLURM wakes a frozen process itself where it wishes it to act.
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -22,7 +23,7 @@ from tests.workflow.study import ROOT
 
 ENOUGH = 2  # chunks or checkpoints before a job is struck
 PATIENCE = 300.0  # seconds, of whatever is waited for; generous, since the machine may be busy
-RELEASED = 40  # MB of a small file system, enough for the checkpoints of a stage
+SMALL = 40  # MB of a small file system; the checkpoints of a stage fit into it
 
 
 @dataclass
@@ -73,6 +74,12 @@ class Attempt:
         self.frozen = time.time()
         assert not self.output.exists(), f"{self.stage.name} ended before it could be struck"
 
+    def end(self) -> None:
+        """Kill the process, whatever became of it, so that none stays frozen."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
     def ended(self) -> bool:
         return self.process is not None and self.process.poll() is not None
 
@@ -83,8 +90,9 @@ class Attempt:
 
     def submit(self, partition: str, *options: str, hog: bool = False) -> None:
         """As one SLURM job; `hog`: with another process that takes 2 GB as soon as the file `take` appears."""
-        take = f"while [ ! -e {self.folder}/take ]; do sleep 0.2; done; exec python3 -c 'x = b\"x\" * 2**31; input()'"
-        script = "#!/bin/sh\n" + (f"({take}) &\n" if hog else "") + f"exec {' '.join(self.command)}\n"
+        hungry = "python3 -c 'x = b\"x\" * 2**31; input()'"
+        take = f"while [ ! -e {shlex.quote(str(self.folder))}/take ]; do sleep 0.2; done; exec {hungry}"
+        script = "#!/bin/sh\n" + (f"({take}) &\n" if hog else "") + f"exec {shlex.join(self.command)}\n"
         words = ["sbatch", "--parsable", f"--partition={partition}", "--mem=1500M", "--requeue", "--time=60", *options]
         words += [f"--output={self.folder}/slurm.log", "--open-mode=append", f"--chdir={ROOT}"]
         done = subprocess.run(words, input=script, env=environment(), capture_output=True, text=True, check=True)
@@ -145,10 +153,7 @@ def killed_while_saving(attempt: Attempt) -> None:
 
 def disk_filled(attempt: Attempt) -> None:
     filler = attempt.folder / "filler"
-    filler.write_bytes(b"")
-    with filler.open("r+b") as file:
-        while (left := os.statvfs(attempt.folder)).f_bavail:
-            os.posix_fallocate(file.fileno(), filler.stat().st_size, left.f_bavail * left.f_frsize)
+    fill(filler)
     os.kill(attempt.pid, signal.SIGCONT)
     attempt.finish(1)
     filler.unlink()
@@ -156,10 +161,20 @@ def disk_filled(attempt: Attempt) -> None:
     assert "Traceback" not in attempt.errors
 
 
+def fill(filler: Path) -> None:
+    """Take all that is left of a small file system, and never of any other."""
+    assert os.path.ismount(filler.parent)
+    left = os.statvfs(filler.parent)
+    assert left.f_blocks * left.f_frsize <= SMALL * 2**20
+    with filler.open("wb") as file:
+        while free := os.statvfs(filler.parent).f_bavail:
+            os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, free * left.f_frsize)
+
+
 @contextmanager
 def small_disk(folder: Path) -> Iterator[None]:
     """A file system of a few megabytes at `folder`."""
-    words = ["mount", "-t", "tmpfs", "-o", f"size={RELEASED}m", "tmpfs", str(folder)]
+    words = ["mount", "-t", "tmpfs", "-o", f"size={SMALL}m", "tmpfs", str(folder)]
     if os.geteuid() != 0 or subprocess.run(words, check=False, capture_output=True).returncode:
         pytest.skip("mounting a small file system needs root, and a sandbox that allows it")
     try:

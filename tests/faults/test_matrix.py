@@ -6,7 +6,7 @@ SLURM or the profile's `retries` do then.
 """
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -67,18 +67,24 @@ class Laboratory:
 
     def _one_by_one(self, fault: str) -> list[Attempt]:
         def strike(attempt: Attempt) -> None:
-            attempt.start()
-            attempt.freeze_when_saved()
-            ONE_BY_ONE[fault](attempt)
-            attempt.run()
-            attempt.compare(self.results)
+            try:
+                attempt.start()
+                attempt.freeze_when_saved()
+                ONE_BY_ONE[fault](attempt)
+                attempt.run()
+                attempt.compare(self.results)
+            finally:
+                attempt.end()
 
         struck = self.attempts(fault)
         with ExitStack() as disks:
             if fault == "full disk":
                 for attempt in struck:
                     disks.enter_context(attempts.small_disk(attempt.folder))
-            list(self.two.map(strike, struck))
+            running = [self.two.submit(strike, attempt) for attempt in struck]
+            wait(running)  # also where one has failed: the others still need their disks
+        for one in running:
+            one.result()
         return struck
 
     def _by_slurm(self, fault: str) -> list[Attempt]:

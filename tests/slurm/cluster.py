@@ -231,7 +231,7 @@ def kill_daemons(folder: Path) -> None:
 
 
 def crash(node: str) -> None:
-    """End all processes of a node at once, its slurmd and what jobs run there, and tell the controller that it is down."""
+    """End all processes of a node at once, slurmd and what jobs run there, and tell the controller that it is down."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
             environment = (process / "environ").read_bytes().split(b"\0")
