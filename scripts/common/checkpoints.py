@@ -9,14 +9,15 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from scripts.common import command
 from scripts.common.errors import StudyError
-from scripts.common.files import publish, remove
+from scripts.common.files import explained, publish, remove
 from scripts.common.provenance import code_digest, digest, plain
 
 MARK = "whole.json"
@@ -70,7 +71,9 @@ def only_writer(output: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     parent = output.with_name(f".{output.name}.work")
-    parent.mkdir(parents=True, exist_ok=True)
+    with explained(output):
+        parent.mkdir(parents=True, exist_ok=True)
+        (parent / "lock").touch()
     owner = parent / "owner.json"
     try:
         with FileLock(parent / "lock", timeout=0):
@@ -88,10 +91,19 @@ def only_writer(output: Path) -> Iterator[None]:
         ) from None
 
 
-def mark_whole(checkpoint: Path) -> None:
-    """Record the files of a checkpoint and their sizes; written last, so that its presence means completeness."""
+def mark_whole(checkpoint: Path, shape: Mapping[str, Any] = MappingProxyType({})) -> None:
+    """Record the files of a checkpoint and their sizes; written last, so that its presence means completeness.
+
+    `shape` is what a job that resumes must know of the one that saved: how many processes, how many steps.
+    """
     with publish(checkpoint / MARK) as temporary:
-        temporary.write_text(json.dumps(_sizes(checkpoint)))
+        temporary.write_text(json.dumps({"files": _sizes(checkpoint), **shape}))
+
+
+def shape(checkpoint: Path) -> dict[str, Any]:
+    """What `mark_whole` was told of the job that saved a checkpoint."""
+    recorded = json.loads((checkpoint / MARK).read_text())
+    return {key: value for key, value in recorded.items() if key != "files"}
 
 
 def latest_whole(work: Path) -> Path | None:
@@ -105,7 +117,7 @@ def _is_whole(checkpoint: Path) -> bool:
         recorded = json.loads((checkpoint / MARK).read_text())
     except (OSError, json.JSONDecodeError):
         return False
-    return recorded == _sizes(checkpoint)
+    return recorded.get("files") == _sizes(checkpoint)
 
 
 def _sizes(checkpoint: Path) -> dict[str, int]:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from scripts.common.errors import StudyError
 
+FULL = 2**20
+"""A disk with less than so many bytes left is full, when a library that could not write gives no reason."""
+
 
 @contextmanager
 def publish(target: Path) -> Iterator[Path]:
@@ -22,28 +25,46 @@ def publish(target: Path) -> Iterator[Path]:
     """
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        remove(temporary)
-        yield temporary
-        if not temporary.exists():
-            raise StudyError(f"{target}: nothing was written.")
-        _flush(temporary)
-        if target.is_dir():
-            remove(target)  # rename does not replace a folder that has content
-        os.replace(temporary, target)
-    except Exception as error:
-        reason = _cannot_write(error)
-        if reason is None:
-            raise
-        raise StudyError(f"{target}: {reason} Nothing was published.") from error
+        with explained(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            remove(temporary)
+            yield temporary
+            if not temporary.exists():
+                raise StudyError(f"{target}: nothing was written.")
+            _flush(temporary)
+            if target.is_dir():
+                remove(target)  # rename does not replace a folder that has content
+            os.replace(temporary, target)
     finally:
         remove(temporary)
 
 
-def _cannot_write(error: Exception) -> str | None:
-    """Why nothing could be written, if the surroundings are to blame; DuckDB and Arrow say it in their text alone."""
+@contextmanager
+def explained(target: Path) -> Iterator[None]:
+    """Within the block, what goes wrong because the disk takes no more is said in one line.
+
+    Raises:
+        StudyError: the disk or the quota is full, or the folder can't be written.
+    """
+    try:
+        yield
+    except StudyError:
+        raise
+    except Exception as error:
+        reason = _cannot_write(error, target.parent)
+        if reason is None:
+            raise
+        raise StudyError(f"{target}: {reason} Nothing was published.") from error
+
+
+def _cannot_write(error: Exception, folder: Path) -> str | None:
+    """Why nothing could be written, if the surroundings are to blame.
+
+    DuckDB, Arrow and safetensors say it in their text alone; torch says only that it could not write.
+    """
     number = error.errno if isinstance(error, OSError) else None
-    if "No space left on device" in str(error):
+    full = "No space left on device" in str(error)
+    if full or ("writ" in str(error) and folder.exists() and shutil.disk_usage(folder).free < FULL):
         number = errno.ENOSPC
     return {
         errno.ENOSPC: "no space is left on the device. Free some and run the same command again.",

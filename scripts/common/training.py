@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.common import checkpoints, launch
 from scripts.common.config import Optimisation
 from scripts.common.errors import StudyError
-from scripts.common.files import link_folder, publish, remove
+from scripts.common.files import explained, link_folder, publish, remove
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -52,11 +52,14 @@ def fit(
         deepspeed = launch.join(args.optimisation)
         set_seed(args.seed)
         trainer = build({**_options(args.optimisation, args.seed, work), "deepspeed": deepspeed and str(deepspeed)})
-        _check_processes(trainer)
+        begun = checkpoints.shape(resumed) if resumed else None
+        _check_shape(trainer, args.optimisation.global_batch, work, begun)
         asked_to_stop = _replace_callbacks(trainer)
         if epoch1:
             _keep_first_epoch(trainer, work / "epoch1")
-        result = trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+        with explained(args.output):
+            result = trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+        _check_steps(trainer, work, begun)
         if asked_to_stop():
             done = f"step {trainer.state.global_step} of {trainer.state.max_steps}"
             raise StudyError(
@@ -152,13 +155,53 @@ def _options(optimisation: Optimisation, seed: int, work: Path) -> dict[str, Any
     }
 
 
-def _check_processes(trainer: "Trainer") -> None:
-    """A launcher that was misread starts fewer processes than were asked for, each believing that it is alone."""
-    found = trainer.args.world_size
-    batch = trainer.args.per_device_train_batch_size * trainer.args.gradient_accumulation_steps * found
-    if found != launch.processes():
-        raise StudyError(f"{launch.processes()} processes were started, but the trainer counts {found}.")
-    print(f"processes: {found}, global batch: {batch}")
+def _check_shape(trainer: "Trainer", global_batch: int, work: Path, begun: Mapping[str, Any] | None) -> None:
+    """The processes that were started count each other, have a GPU each, and can go on with what others began.
+
+    Args:
+        work: the work directory.
+        begun: the shape of the job that saved the checkpoint to resume from, where there is one.
+
+    Raises:
+        StudyError: a launcher that was misread started processes that each believe to be alone; a GPU is missing; the
+            global batch would be another; or ZeRO's parts of a checkpoint belong to another number of processes.
+    """
+    import torch
+
+    args, here = trainer.args, int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    if args.world_size != launch.processes():
+        raise StudyError(f"{launch.processes()} processes were started, but the trainer counts {args.world_size}.")
+    if torch.version.cuda and torch.cuda.device_count() < here:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "not set")
+        raise StudyError(
+            f"{here} GPUs are needed and {torch.cuda.device_count()} are visible (CUDA_VISIBLE_DEVICES: {visible}). "
+            "See what the job was given (scontrol show job), or ask for fewer (resources in the configuration)."
+        )
+    batch = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
+    if batch != global_batch:
+        raise StudyError(f"global_batch is {global_batch}, and {args.world_size} processes would make it {batch}.")
+    print(f"processes: {args.world_size}, global batch: {batch}")
+    if begun is None or begun["processes"] == args.world_size:
+        return
+    if trainer.is_deepspeed_enabled:
+        raise StudyError(
+            f"{work}: saved by {begun['processes']} processes, each with its part of the optimizer's state, and this "
+            f"job has {args.world_size}. Run it with {begun['processes']} again, or remove the folder to start anew."
+        )
+    print(
+        f"{args.world_size} processes go on with what {begun['processes']} began: the global batch remains "
+        f"{global_batch}, and each accumulates {args.gradient_accumulation_steps} batches"
+    )
+
+
+def _check_steps(trainer: "Trainer", work: Path, begun: Mapping[str, Any] | None) -> None:
+    """A job that resumed has as many steps in all as the one that began it."""
+    steps = trainer.state.max_steps
+    if begun is not None and begun["max_steps"] != steps:
+        raise StudyError(
+            f"{work}: of a job of {begun['max_steps']} steps, and this one has {steps}: the batches differ. "
+            "Remove the folder to start anew."
+        )
 
 
 def _publish(trainer: "Trainer", output: Path) -> None:
@@ -208,7 +251,9 @@ def _replace_callbacks(trainer: "Trainer") -> Callable[[], bool]:
             if several:
                 distributed.barrier()  # every process has written its part
             if state.is_world_process_zero:
-                checkpoints.mark_whole(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+                checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+                shape = {"processes": args.world_size, "max_steps": state.max_steps}
+                checkpoints.mark_whole(checkpoint, shape)
 
     class SaveAndStop(TrainerCallback):
         def on_step_end(self, args, state, control, **kwargs):
