@@ -78,7 +78,7 @@ STAGES = {
             "generation",
             "scripts.online.generate_responses",
             "--prompts {inputs}/prompts.parquet --policy {inputs}/policy --policy-name sft --sampler-name mixed"
-            " --prompt-set iter1 --temperatures 1.0 0.7 --counts 4 4 --max-new-tokens 40 --max-prompt-tokens 64"
+            " --prompt-set iter1 --actors 0 1 --temperatures 1.0 0.7 --counts 4 4 --max-new-tokens 40 --max-prompt-tokens 64"
             " --dtype float32 --engine transformers --seed 3 --chunk 8",
             product="",
         ),
@@ -132,7 +132,7 @@ def make_inputs(folder: Path) -> None:
         for i, pair in enumerate(pairs)
     ]
     tables.write_table(mix, folder / "mix.parquet", tables.MIX)
-    rewards = {"chosen_reward": 1.0, "rejected_reward": 0.0, "margin": 1.0}
+    rewards = {"chosen_reward": 1.0, "rejected_reward": 0.0, "margin": 1.0, "chosen_actor": 0, "rejected_actor": 0}
     tables.write_table([{**pair, **rewards} for pair in pairs], folder / "pairs.parquet", tables.ONLINE_PAIRS)
     conversations = [
         {
