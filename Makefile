@@ -1,7 +1,7 @@
 # make help lists the targets. The two that a newcomer needs: make demo, make test.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo theory real test test-slow test-slurm pin plan stale freeze lint clean findings schema lock venv
+.PHONY: help demo theory real test test-slow test-slurm test-faults pin plan stale freeze lint clean findings schema lock venv
 
 VENV := .venv
 PYTHON ?= python3
@@ -24,7 +24,7 @@ real: $(VENV)/.installed ## a tiny reward model on real preference pairs: make r
 
 test: $(VENV)/.installed ## unit, workflow and fault tests
 	$(RUN) python -m pytest tests/unit -n 2
-	$(RUN) python -m pytest tests/workflow tests/faults tests/slurm -m "not slurm and not slow"  # Snakemake uses both cores itself
+	$(RUN) python -m pytest tests/workflow tests/faults tests/slurm -m "not slurm and not slow and not faults"  # Snakemake uses both cores itself
 
 test-slow: $(VENV)/.installed ## real preference pairs through the pipeline, where they are at hand
 	$(RUN) python -m pytest tests/workflow tests/faults -m slow
@@ -34,6 +34,10 @@ test-slurm: $(VENV)/.installed ## a tiny study through a private SLURM (as root;
 
 pin: $(VENV)/.installed ## write the newest commits of the hub's data sets and models into config/sources.yaml
 	@$(RUN) python -m scripts.data.pin_sources
+
+test-faults: $(VENV)/.installed ## every fault on every stage; writes the README's table (as root, with SLURM's packages)
+	$(RUN) FAULT_ROWS=benchmarks/results/faults.csv python -m pytest tests/faults/test_matrix.py tests/faults/test_elastic.py
+	$(RUN) python -m tests.faults.table
 
 plan: $(VENV)/.installed ## jobs, GPU-hours, disk and wall time before a study is launched: make plan STUDY=paper
 	@$(RUN) python -m scripts.report.plan --config config/$(STUDY).yaml

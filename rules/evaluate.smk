@@ -19,6 +19,10 @@ rule measure_responses:  # reward, gold reward, length and log pi/pi_0 of a poli
         "results/{study}/logs/measure_responses/{policy}.log",
     benchmark:
         "results/{study}/benchmarks/measure_responses/{policy}.tsv"
+    conda:
+        "../envs/inference.yaml"
+    container:
+        "envs/inference.sif"
     resources:
         gpu=resource("measure_responses", "gpus"),
         mem_mb=memory_mb("measure_responses"),
@@ -112,6 +116,10 @@ rule evaluate_academic:  # six benchmarks by lm-evaluation-harness, in one proce
         "results/{study}/logs/evaluate_academic/{policy}.log",
     benchmark:
         "results/{study}/benchmarks/evaluate_academic/{policy}.tsv"
+    conda:
+        "../envs/inference.yaml"
+    container:
+        "envs/inference.sif"
     threads: resource("evaluate_academic", "threads")
     resources:
         gpu=resource("evaluate_academic", "gpus"),
@@ -164,6 +172,10 @@ rule answer_questions:  # all chat benchmarks in one start of the engine
         "results/{study}/logs/answer_questions/{policy}.log",
     benchmark:
         "results/{study}/benchmarks/answer_questions/{policy}.tsv"
+    conda:
+        "../envs/inference.yaml"
+    container:
+        "envs/inference.sif"
     threads: resource("answer_questions", "threads")
     resources:
         gpu=resource("answer_questions", "gpus"),
@@ -199,6 +211,10 @@ rule judge_answers:
         "results/{study}/logs/judge_answers/{benchmark}-{annotator}-{policy}.log",
     benchmark:
         "results/{study}/benchmarks/judge_answers/{benchmark}-{annotator}-{policy}.tsv"
+    conda:
+        "../envs/inference.yaml"
+    container:
+        "envs/inference.sif"
     threads: resource("judge_answers", "threads")
     resources:
         gpu=resource("judge_answers", "gpus"),

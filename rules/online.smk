@@ -13,6 +13,10 @@ rule generate_responses:  # line 4: n/2 at temperature 1.0, n/2 at 0.7; of a sam
         "results/{study}/logs/generate_responses/{policy}-{sampler}-{prompts}-{shard}.log",
     benchmark:
         "results/{study}/benchmarks/generate_responses/{policy}-{sampler}-{prompts}-{shard}.tsv"
+    conda:
+        "../envs/inference.yaml"
+    container:
+        "envs/inference.sif"
     threads: resource("generate_responses", "threads")
     resources:
         gpu=resource("generate_responses", "gpus"),
@@ -44,6 +48,10 @@ rule score_responses:
         "results/{study}/logs/score_responses/{policy}-{sampler}-{prompts}-{reward}-{shard}.log",
     benchmark:
         "results/{study}/benchmarks/score_responses/{policy}-{sampler}-{prompts}-{reward}-{shard}.tsv"
+    conda:
+        "../envs/inference.yaml"
+    container:
+        "envs/inference.sif"
     threads: resource("score_responses", "threads")
     resources:
         gpu=resource("score_responses", "gpus"),
@@ -67,6 +75,10 @@ rule rank_responses:  # the same by a pairwise preference model, which compares 
         "results/{study}/logs/rank_responses/{policy}-{sampler}-{prompts}-{preference}-{shard}.log",
     benchmark:
         "results/{study}/benchmarks/rank_responses/{policy}-{sampler}-{prompts}-{preference}-{shard}.tsv"
+    conda:
+        "../envs/inference.yaml"
+    container:
+        "envs/inference.sif"
     threads: resource("rank_responses", "threads")
     resources:
         gpu=resource("rank_responses", "gpus"),
@@ -132,6 +144,10 @@ rule train_dpo:  # line 3: DPO against pi_0, from the last iteration's weights
         "results/{study}/logs/train_dpo/{run}-iter{t}.log",
     benchmark:
         "results/{study}/benchmarks/train_dpo/{run}-iter{t}.tsv"
+    conda:
+        "../envs/train.yaml"
+    container:
+        "envs/train.sif"
     threads: resource("train_dpo", "threads")
     resources:
         **training_resources("train_dpo"),

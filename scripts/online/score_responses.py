@@ -70,7 +70,7 @@ def _score(args: Args) -> dict[str, Any]:
     resumed = chunks.write_table(
         args.output,
         tables.REWARDS,
-        checkpoints.identity("scripts.online.score_responses", args),
+        checkpoints.identity("scripts.online.score_responses", args, scorer.name, scorer.version),
         parts(),
         make,
         total=total,

@@ -78,7 +78,8 @@ STAGES = {
             "generation",
             "scripts.online.generate_responses",
             "--prompts {inputs}/prompts.parquet --policy {inputs}/policy --policy-name sft --sampler-name mixed"
-            " --prompt-set iter1 --actors 0 1 --temperatures 1.0 0.7 --counts 4 4 --max-new-tokens 40 --max-prompt-tokens 64"
+            " --prompt-set iter1 --actors 0 1"
+            " --temperatures 1.0 0.7 --counts 4 4 --max-new-tokens 40 --max-prompt-tokens 64"
             " --dtype float32 --engine transformers --seed 3 --chunk 8",
             product="",
         ),

@@ -33,26 +33,6 @@ def dpo(study: Study, output: Path) -> list[str]:
     ]
 
 
-def test_killed_dpo_resumes_and_ends_with_the_same_weights(built, tmp_path):
-    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
-    subprocess.run(dpo(built, undisturbed), env=environment(), cwd=ROOT, check=True, capture_output=True)
-
-    process = subprocess.Popen(dpo(built, killed), env=environment(), cwd=ROOT, stderr=subprocess.DEVNULL)
-    deadline = time.time() + 180
-    while not list(tmp_path.glob(".killed.work/*/checkpoint-*/whole.json")):
-        assert process.poll() is None, "training ended before its first checkpoint"
-        assert time.time() < deadline
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not killed.exists()
-
-    again = subprocess.run(dpo(built, killed), env=environment(), cwd=ROOT, check=True, capture_output=True, text=True)
-    assert "resumed_at_step  0" not in again.stdout
-    assert (killed / "model.safetensors").read_bytes() == (undisturbed / "model.safetensors").read_bytes()
-    assert not list(tmp_path.glob(".killed.work/*/checkpoint-*"))
-
-
 def test_sigterm_saves_at_once_and_the_next_run_goes_on_from_that_very_step(built, tmp_path):
     undisturbed, stopped = tmp_path / "undisturbed", tmp_path / "stopped"
     subprocess.run(dpo(built, undisturbed), env=environment(), cwd=ROOT, check=True, capture_output=True)

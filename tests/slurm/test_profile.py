@@ -22,4 +22,6 @@ def test_the_literal_command_plans_the_papers_study_and_every_job_has_a_partitio
 
 def test_no_rule_has_what_the_plugin_gets_wrong():
     rules = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
-    assert re.findall(r"^ +(?:retries:|gpus=|tasks=).*", rules, re.MULTILINE) == []
+    resources = "".join(re.findall(r"^    resources:\n((?:        .*\n)+)", rules, re.MULTILINE))
+    assert re.findall(r"^ +retries:.*", rules, re.MULTILINE) == []
+    assert re.findall(r"^ +(?:gpus=|tasks=).*", resources, re.MULTILINE) == []
