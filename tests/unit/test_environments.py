@@ -44,7 +44,7 @@ def test_the_image_is_built_from_the_same_file(name):
 def test_every_rule_that_may_have_gpus_names_its_environment():
     rules = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
     for rule in re.split(r"(?m)^rule ", rules)[1:]:
-        if "gpu=" in rule:
+        if "gpu=" in rule or "training_resources(" in rule:
             name = "train" if rule.startswith("train_") else "inference"
             assert f'conda:\n        "../envs/{name}.yaml"' in rule, rule.partition(":")[0]
             assert f'container:\n        "envs/{name}.sif"' in rule, rule.partition(":")[0]
