@@ -297,6 +297,10 @@ rule plot_prompts:  # Figure 5
         "results/{study}/logs/plot_prompts.log",
     benchmark:
         "results/{study}/benchmarks/plot_prompts.tsv"
+    conda:
+        "../envs/inference.yaml"
+    container:
+        "envs/inference.sif"
     threads: resource("plot_prompts", "threads")
     resources:
         gpu=resource("plot_prompts", "gpus"),

@@ -42,8 +42,8 @@ def test_the_image_is_built_from_the_same_file(name):
 
 
 def test_every_rule_that_may_have_gpus_names_its_environment():
-    rules = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
-    for rule in re.split(r"(?m)^rule ", rules)[1:]:
+    found = [r for path in (ROOT / "rules").glob("*.smk") for r in re.split(r"(?m)^rule ", path.read_text())[1:]]
+    for rule in found:
         if "gpu=" in rule or "training_resources(" in rule:
             name = "train" if rule.startswith("train_") else "inference"
             assert f'conda:\n        "../envs/{name}.yaml"' in rule, rule.partition(":")[0]
