@@ -113,10 +113,10 @@ def test_presets_of_the_released_code(tmp_path, preset, reference, count, smooth
 
 
 @pytest.mark.slow
-def test_three_policies_generate_and_are_paired(copy):
+def test_three_policies_generate_and_are_paired(tmp_path):
     """For real: the policy before, and the one after its first epoch, write responses of their own; all are paired."""
     options = OPTIONS.replace("iterations: 3", "iterations: 2").replace("minimum_margin: 0.1", "minimum_margin: 0.0")
-    study = copy.with_changes(options)
+    study = Study(tmp_path).with_changes(options)
     study.build("results/tiny/runs/mixed/iter2/policy")
     rollouts = study.results / "rollouts"
     found = {
