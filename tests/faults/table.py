@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 MEASURED = ROOT / "benchmarks/results/faults.csv"
 START, END = "<!-- faults -->", "<!-- /faults -->"
+FAULTS = ("kill -9", "SIGTERM", "killed while it saves", "full disk")
+FAULTS += ("scancel", "scontrol requeue", "preemption", "time limit", "out of memory", "node down")
+STAGE_NAMES = ("generation", "scoring", "SFT", "reward model", "DPO")
 COLUMNS = ("fault", "stage", "runs", "survived", "taken_over", "unit", "lost_seconds", "identical")
 
 
@@ -42,13 +45,14 @@ def read(path: Path = MEASURED) -> list[dict[str, str]]:
 
 
 def rendered(rows: list[dict[str, str]]) -> str:
-    """A line for each fault, a column for each stage: runs survived, seconds of work lost, result identical."""
-    faults = list(dict.fromkeys(row["fault"] for row in rows))
-    stages = list(dict.fromkeys(row["stage"] for row in rows))
+    """A line for each fault, a column for each stage: runs survived, seconds of work lost, result identical.
+
+    A cell that no run has measured says so.
+    """
     cell = {(row["fault"], row["stage"]): row for row in rows}
-    lines = ["| " + " | ".join(["fault", *stages]) + " |", "|---" * (1 + len(stages)) + "|"]
-    for fault in faults:
-        cells = [_said(cell[fault, stage]) if (fault, stage) in cell else "not run" for stage in stages]
+    lines = ["| " + " | ".join(["fault", *STAGE_NAMES]) + " |", "|---" * (1 + len(STAGE_NAMES)) + "|"]
+    for fault in FAULTS:
+        cells = [_said(cell[fault, stage]) if (fault, stage) in cell else "not run" for stage in STAGE_NAMES]
         lines.append("| " + " | ".join([fault, *cells]) + " |")
     return "\n".join(lines)
 

@@ -16,6 +16,7 @@ from tests.faults import attempts, table
 from tests.faults.attempts import Attempt
 from tests.faults.stages import STAGES, make_inputs
 from tests.slurm import cluster
+from tests.workflow.study import ROOT
 
 ONE_BY_ONE: dict[str, Callable[[Attempt], None]] = {
     "kill -9": attempts.killed,
@@ -108,6 +109,11 @@ def private_cluster():
     cluster.start()
     yield
     cluster.stop()
+
+
+def test_the_table_has_every_fault_and_stage():
+    assert ((*ONE_BY_ONE, *BY_SLURM), tuple(STAGES)) == (table.FAULTS, table.STAGE_NAMES)
+    assert table.block() in (ROOT / "README.md").read_text(), "run `python -m tests.faults.table`"
 
 
 def cells():

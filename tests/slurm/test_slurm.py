@@ -22,7 +22,7 @@ from tests.workflow.study import DEMO, ROOT, TINY
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
 TARGET = "results/tiny/runs/iterative/iter1/policy"
-TOKEN = "hf_planted_token_that_must_not_be_seen"
+SECRETS = {"HF_TOKEN": "hf_planted_token_that_must_not_be_seen", "OPENAI_API_KEY": "sk-planted-key-not-to-be-seen"}
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class ClusterStudy:
         command += ["--slurm-partition-config", str(ROOT / "profiles/slurm/site.yaml")]
         command += ["--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "5"]
         command += ["--slurm-keep-successful-logs", *arguments]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_TOKEN": TOKEN}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", **SECRETS}
         with self.output.open("ab") as output:
             return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
 
@@ -155,7 +155,8 @@ def test_the_second_attempt_asks_for_more_memory_up_to_the_limit(study, rule, me
 def test_secrets_of_the_environment_are_written_nowhere(study):
     files = [path for path in study.folder.rglob("*") if path.is_file()]
     assert any("slurm_logs" in str(path) for path in files)
-    assert [path for path in files if TOKEN.encode() in path.read_bytes()] == []
+    planted = [value.encode() for value in SECRETS.values()]
+    assert [path for path in files if any(secret in path.read_bytes() for secret in planted)] == []
 
 
 def test_after_a_kill_of_snakemake_the_documented_commands_find_its_jobs_and_go_on(study):
