@@ -110,6 +110,19 @@ def test_evaluation_prompts_do_not_retrain(built):
     assert ("generate_responses", "results/tiny/rollouts/sft/length_bias/length_bias/responses/0.parquet") in planned
 
 
+def test_a_baseline_is_one_more_model_to_answer_and_to_judge(built):
+    """Any model by name or folder; nothing of the study's own is made again but the tables it appears in."""
+    base = "{local: 'results/{study}/world/base'}"
+    planned = built.with_changes(f"evaluation: {{baselines: {{other: {base}}}}}").planned()
+    jobs = [rule for rule, _ in planned]
+    assert (jobs.count("retrieve_other_model"), jobs.count("answer_questions"), jobs.count("judge_answers")) == (
+        1,
+        1,
+        3,
+    )
+    assert not {"train_dpo", "generate_responses", "measure_responses", "score_responses"} & set(jobs)
+
+
 def test_one_artifact_builds_just_what_it_needs(tmp_path):
     planned = Study(tmp_path).planned("results/tiny/runs/iterative/iter2/pairs.parquet")
     outputs = [output.removeprefix("results/tiny/") for _, output in planned]

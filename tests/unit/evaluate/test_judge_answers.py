@@ -16,6 +16,7 @@ from scripts.common.config import Endpoint
 from scripts.common.errors import StudyError
 from scripts.evaluate import judge_answers
 from scripts.evaluate.judge_answers import Args
+from scripts.evaluate.judging import arena_hard
 from tests.unit.chat_server import serve
 
 pytest_plugins = ["tests.unit.engines_fixtures"]
@@ -83,6 +84,22 @@ def test_answers_to_other_questions_are_refused(tmp_path):
     tables.write_table(kept, files["answers"], tables.ANSWERS)
     with pytest.raises(StudyError, match=r"answers\.parquet: question 2, turn 1 is in only one of"):
         judged(tmp_path, "alpaca_eval", files)
+
+
+# --- a pairwise preference model --------------------------------------------------------------------------------------
+
+
+def test_a_preference_model_compares_and_does_not_rate(tmp_path, policy):
+    """The same probability as a preference and, mirrored, in both games."""
+    files, settings = write(tmp_path, [["w1 w2"], ["w3"], [None]]), {"kind": "preference", "model": policy}
+    preferences = [row["preference"] for row in judged(tmp_path, "alpaca_eval", files, **settings)[0]]
+    assert all(1 <= value <= 2 for value in preferences[:2])
+    assert preferences[2] is None
+    verdicts = [row["verdict"] for row in judged(tmp_path, "arena_hard", files, **settings)[0]]
+    assert verdicts[0::2][:2] == [arena_hard.verdict_of(2 - value) for value in preferences[:2]]
+    assert verdicts[1::2][:2] == [arena_hard.verdict_of(value - 1) for value in preferences[:2]]
+    with pytest.raises(StudyError, match="gives no ratings"):
+        judged(tmp_path, "mt_bench", files, **settings)
 
 
 # --- a judge that is asked --------------------------------------------------------------------------------------------
@@ -199,13 +216,28 @@ def test_a_real_server(tmp_path, policy, capfd):
         assert facts["no_verdict"] == 3  # its vocabulary has neither m nor M: counted, and not guessed
         assert judged(tmp_path, "alpaca_eval", files, **asked)[1]["asked"] == 0
     finally:
-        server.terminate()
-        server.wait(30)
+        server.kill()
+        server.wait()
         log.close()
 
 
+@pytest.mark.slow
+@pytest.mark.vllm
+def test_a_chat_model_in_this_process(tmp_path, policy):
+    """vLLM without a server: the same requests, the same cache."""
+    pytest.importorskip("vllm", reason="vLLM is not installed", exc_type=ImportError)
+    (tmp_path / "short.txt").write_text("<|im_start|>user\nw1 {instruction} w2 {output_1} w3 {output_2}\n<|im_end|>\n")
+    files = write(tmp_path, [["w4"], ["w5"], ["w6"]])
+    asked = {"kind": "vllm", "model": policy, "prompt": tmp_path / "short.txt", "verdict": "logprobs"}
+    rows, facts = judged(tmp_path, "alpaca_eval", files, **asked)
+    assert (facts["asked"], facts["no_verdict"]) == (3, 3)  # it has no word for its verdict
+    again, facts = judged(tmp_path, "alpaca_eval", files, **asked)
+    assert (again, facts["asked"]) == (rows, 0)
+
+
 def wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
-    for _ in range(600):
+    deadline = time.monotonic() + 400  # on a busy machine vLLM takes minutes to import
+    while time.monotonic() < deadline:
         try:
             urllib.request.urlopen(url, timeout=1).read()
             return
