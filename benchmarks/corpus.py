@@ -21,22 +21,25 @@ SHARES = {"ultrafeedback": 0.5, "shp": 0.3, "hh_rlhf": 0.15, "helpsteer": 0.05}
 EVALUATION_PROMPTS = 4_000
 CHUNK = 4_096  # rows
 BABBLE = 24_000_000  # characters: far beyond the window of a compressor
+EVALUATED = 2_000_000  # of these characters evaluation prompts are made, and nothing else
 
 Row = dict[str, Any]
 
 
 @dataclass
 class Writer:
-    """Draws texts of the babble; `rare` says of which hundredth of the rows a defect is."""
+    """Draws texts from the babble; one of a hundred is not as it should be."""
 
     babble: str
     evaluation: list[str]
     rng: np.random.Generator
+    first: int = EVALUATED
+    """Where in the babble its texts begin; what lies before is the evaluation's alone."""
 
     def text(self, mean: int) -> str:
         """A stretch of log-normal length around `mean` characters."""
         length = int(self.rng.lognormal(np.log(mean) - 0.32, 0.8)) + 8
-        start = int(self.rng.integers(0, len(self.babble) - 40_000))
+        start = int(self.rng.integers(self.first, len(self.babble) - 40_000))
         return self.babble[start : start + min(length, 40_000)].strip()
 
     def prompt(self, mean: int) -> str:
@@ -139,11 +142,10 @@ def write_corpus(folder: Path, pairs: int, seed: int = 1) -> None:
     words = ["".join(rng.choice(syllables, rng.integers(1, 5))) for _ in range(8_000)]
     drawn = np.array([*words, *(f"{word}." for word in words[:600]), *(w.capitalize() for w in words[:600]), "\n\n"])
     babble = " ".join(rng.choice(drawn, BABBLE // 7).tolist())
-    evaluation = [Writer(babble, [], rng).text(250) for _ in range(EVALUATION_PROMPTS)]
-    pq.write_table(
-        pa.table({"benchmark": ["babble"] * len(evaluation), "prompt": evaluation}),
-        folder / "evaluation_prompts.parquet",
-    )
+    examiner = Writer(babble[: EVALUATED + 40_000], [], rng, first=0)
+    evaluation = [examiner.text(250) for _ in range(EVALUATION_PROMPTS)]
+    asked = pa.table({"benchmark": ["babble"] * len(evaluation), "prompt": evaluation})
+    pq.write_table(asked, folder / "evaluation_prompts.parquet")
     for source, (make, pairs_a_row) in SOURCES.items():
         rows = round(pairs * SHARES[source] / pairs_a_row)
         writer = Writer(babble, evaluation, np.random.default_rng([seed, len(source)]))
@@ -153,8 +155,7 @@ def write_corpus(folder: Path, pairs: int, seed: int = 1) -> None:
                 while len(chunk) < min(CHUNK, rows):
                     made = list(make(writer))
                     chunk += made
-                    if writer.rare():  # a copy, to the letter or but for its white space
-                        chunk += made if source != "helpsteer" else []
-                chunk = chunk[:rows]
+                    if writer.rare() and source != "helpsteer":  # copies; of HelpSteer they would join the originals
+                        chunk += made
                 file.write_table(pa.Table.from_pylist(chunk, schema=SCHEMAS[source]))
                 rows -= len(chunk)

@@ -89,7 +89,7 @@ rule standardise_preferences:  # any published schema -> (prompt, chosen, reject
         code=lambda w: code_digest("scripts.data.standardise_preferences", f"sources/{adapter(w.source)}.sql"),
     shell:
         "python -m scripts.data.standardise_preferences --raw {input.raw} --source {wildcards.source}"
-        " --adapter {params.adapter} --output {output.pairs} > {log} 2>&1"
+        " --adapter {params.adapter} --memory-mb {resources.mem_mb} --output {output.pairs} > {log} 2>&1"
 
 
 rule count_tokens:
@@ -110,7 +110,7 @@ rule count_tokens:
         code=code_digest("scripts.data.count_tokens"),
     shell:
         "python -m scripts.data.count_tokens --standard {input.pairs} --tokenizer {input.tokenizer}"
-        " --output {output.tokens} > {log} 2>&1"
+        " --memory-mb {resources.mem_mb} --output {output.tokens} > {log} 2>&1"
 
 
 rule collect_evaluation_prompts:  # what no training prompt may hold
@@ -154,7 +154,7 @@ rule filter_preferences:  # noisy pairs out, each with its reason
     shell:
         "python -m scripts.data.filter_preferences --standard {input.pairs} --tokens {input.tokens}"
         " --minimum-margin {params.margin} --max-tokens {params.max_tokens}"
-        " {params.decontamination} {params.near_duplicates}"
+        " {params.decontamination} {params.near_duplicates} --memory-mb {resources.mem_mb}"
         " --kept {output.kept} --dropped {output.dropped} > {log} 2>&1"
 
 
@@ -177,7 +177,8 @@ rule mix_preferences:  # MIX1, MIX2 (Section 2); the off-policy pairs of the off
         code=code_digest("scripts.data.mix_preferences"),
     shell:
         "python -m scripts.data.mix_preferences --preferences {input.preferences} {params.shares}"
-        " --held-out {params.held_out} --seed {params.seed} --output {output.mix} > {log} 2>&1"
+        " --held-out {params.held_out} --seed {params.seed} --memory-mb {resources.mem_mb}"
+        " --output {output.mix} > {log} 2>&1"
 
 
 rule format_comparisons:  # both responses in one text, label A or B: what a pairwise preference model learns from

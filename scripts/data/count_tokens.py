@@ -15,7 +15,7 @@ from scripts.common import command
 from scripts.common.command import Input, Output
 from scripts.common.errors import StudyError
 from scripts.common.tables import STANDARD, TOKEN_COUNTS
-from scripts.data.database import connect, explained, query, view, write
+from scripts.data.database import MEMORY_MB, connect, explained, query, view, write
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -31,6 +31,8 @@ class Args:
     """Folder of a tokenizer or of a model with its tokenizer."""
     output: Output
     """Token counts, a row for each pair_id, ordered by it."""
+    memory_mb: int = MEMORY_MB
+    """Memory of the job."""
 
 
 def main(args: Args) -> dict:
@@ -44,7 +46,7 @@ def main(args: Args) -> dict:
         raise StudyError(f"{file}: holds no tokenizer that can be loaded ({error}).") from None
     tokenizer.no_truncation()  # what the file may ask for would change the counts
     tokenizer.no_padding()
-    with connect() as connection, explained(args.standard):
+    with connect(args.memory_mb) as connection, explained(args.standard):
         view(connection, "standard", args.standard, STANDARD)
         connection.execute("CREATE TABLE lengths (text_id VARCHAR, tokens INTEGER)")
         reader = connection.cursor()  # of the same database: it reads while the other writes

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from duckdb.sqltypes import DuckDBPyType
 
 QUERIES = Path(__file__).parent / "sql"
-COPY_OPTIONS = "(FORMAT parquet, COMPRESSION zstd)"
+# Tables of texts are written and read at every stage: Snappy takes half of the time of Zstandard and 1.6 times the
+# space; small row groups keep what a thread holds small.
+COPY_OPTIONS = "(FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 16384)"
+MEMORY_MB = 4096
+SHARE = 0.75  # of a job's memory is DuckDB's; Python and Arrow need the rest
 
 
 def query(name: str) -> str:
@@ -28,13 +32,21 @@ def query(name: str) -> str:
 
 
 @contextmanager
-def connect() -> Iterator["DuckDBPyConnection"]:
-    """An in-memory database that knows the macros of `sql/macros.sql`; closed at the end of the block."""
+def connect(memory_mb: int = MEMORY_MB) -> Iterator["DuckDBPyConnection"]:
+    """An in-memory database that knows the macros of `sql/macros.sql`; closed at the end of the block.
+
+    A job that has `memory_mb` stays within it, whatever the number of rows: what needs more spills to the disk.
+    """
     import duckdb
 
     # a folder for each process: DuckDB's names for spilled blocks are not unique
     spill = f"{tempfile.gettempdir()}/duckdb-{os.getpid()}"
-    with duckdb.connect(config={"temp_directory": spill}) as connection:
+    settings = {
+        "temp_directory": spill,
+        "memory_limit": f"{int(SHARE * memory_mb)}MiB",
+        "threads": len(os.sched_getaffinity(0)),
+    }
+    with duckdb.connect(config=settings) as connection:
         connection.execute(query("macros.sql"))
         yield connection
 
@@ -87,9 +99,13 @@ def write(
     path: Path,
     contract: Contract,
     values: Mapping[str, Any] | None = None,
+    about: object = None,
 ) -> int:
-    """Write what a query returns as a table that keeps `contract`, atomically; returns the number of rows."""
-    with checked(path, contract) as temporary, explained(path):
+    """Write what a query returns as a table that keeps `contract`, atomically; returns the number of rows.
+
+    Complaints open with what the query reads (`about`), or with the path written to.
+    """
+    with checked(path, contract) as temporary, explained(about or path):
         copy = f"COPY ({select.rstrip().removesuffix(';')}\n) TO '{quoted(temporary)}' {COPY_OPTIONS}"
         return connection.execute(copy, dict(values or {})).fetchone()[0]
 

@@ -25,7 +25,7 @@ from scripts.common.config import Decontamination, NearDuplicates
 from scripts.common.errors import StudyError
 from scripts.common.tables import DROPPED, PREFERENCES, STANDARD, TOKEN_COUNTS, count_rows
 from scripts.data.contamination import find_contaminated
-from scripts.data.database import check_count, connect, explained, query, view, write
+from scripts.data.database import MEMORY_MB, check_count, connect, explained, query, view, write
 from scripts.data.near_duplicates import find_near_duplicates
 
 
@@ -51,11 +51,13 @@ class Args:
     """Of prompts that are nearly the same, keep the pairs of one."""
     near_duplicates: NearDuplicates = field(default_factory=NearDuplicates)
     """When they are nearly the same."""
+    memory_mb: int = MEMORY_MB
+    """Memory of the job."""
 
 
 def main(args: Args) -> dict:
     read = count_rows(args.standard, STANDARD)
-    with connect() as connection:
+    with connect(args.memory_mb) as connection:
         view(connection, "standard", args.standard, STANDARD, numbered=True)
         view(connection, "tokens", args.tokens, TOKEN_COUNTS)
         with explained(args.standard):

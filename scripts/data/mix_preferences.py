@@ -13,7 +13,7 @@ from scripts.common import command
 from scripts.common.command import Input, Output
 from scripts.common.errors import StudyError
 from scripts.common.tables import MIX, PREFERENCES
-from scripts.data.database import connect, explained, query, view, write
+from scripts.data.database import MEMORY_MB, connect, explained, query, view, write
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,12 @@ class Args:
     """At most so many pairs of single sources, by name; goes before `cap`."""
     weights: dict[str, float] = field(default_factory=dict)
     """How often a source's training pairs are taken, by name; 1 for those not named."""
+    memory_mb: int = MEMORY_MB
+    """Memory of the job."""
 
 
 def main(args: Args) -> dict:
-    with connect() as connection:
+    with connect(args.memory_mb) as connection:
         view(connection, "preferences", args.preferences, PREFERENCES)
         with explained(", ".join(map(str, args.preferences))):
             repeated = connection.execute(query("repeated_pairs.sql")).fetchone()

@@ -14,7 +14,7 @@ from scripts.common.command import Input, Output
 from scripts.common.errors import StudyError
 from scripts.common.tables import STANDARD
 from scripts.data import layouts
-from scripts.data.database import QUERIES, connect, explained, query, value, write
+from scripts.data.database import MEMORY_MB, QUERIES, connect, explained, query, value, write
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,19 @@ class Args:
     """Standard pairs, ordered by pair_id."""
     adapter: str | None = None
     """Whose layout it has: hh_rlhf, ultrafeedback, ...; without it the source's own name."""
+    memory_mb: int = MEMORY_MB
+    """Memory of the job."""
 
 
 def main(args: Args) -> dict:
     adapter = find_adapter(args.adapter or args.source)
-    with connect() as connection:
+    with connect(args.memory_mb) as connection:
         select = layouts.adapted(connection, args.raw, adapter)
         with explained(f"{args.source}: {args.raw}"):
             connection.execute(f"CREATE TEMP VIEW adapted AS {select}")
             rows = value(connection, "SELECT count(*) FROM raw")
-        pairs = write(connection, query("standard_pairs.sql"), args.output, STANDARD, {"source": args.source})
+        values, about = {"source": args.source}, f"{args.source}: {args.raw}"
+        pairs = write(connection, query("standard_pairs.sql"), args.output, STANDARD, values, about)
     return {"rows": rows, "pairs": pairs}
 
 
