@@ -545,9 +545,28 @@ def page_inputs():
         }
     if CHAT:
         shown |= {name: f"{tables}/{name}.csv" for name in CHAT_TABLES}
+    if STUDY.evaluation:
+        shown["comparison"] = f"{tables}/compare_to_paper.csv"
+        shown["figure9"] = f"{figures}/figure9_evaluation.svg"
     if STUDY.evaluation and ONLINE and OFFLINE:
         shown["case_studies"] = "results/{study}/evaluation/case_studies.parquet"
     return shown
+
+
+def compared_tables():
+    """The study's tables that hold numbers which the paper prints too, by the names of compare_to_paper's arguments."""
+    found = {"table5": "table5_preference_data", "filter_totals": "filter_totals"}
+    if STUDY.evaluation:
+        found |= {"table1": "table1_reward_models", "figure3": "figure3_length_bias"}
+    if CHAT:
+        found |= {"table2": "table2_chat", "table4_chat": "table4_chat"}
+    if academic_policies():
+        found |= {
+            "table3": "table3_academic",
+            "table4_academic": "table4_academic",
+            "table6": "table6_benchmarks",
+        }
+    return {name: f"results/{{study}}/tables/{table}.csv" for name, table in found.items()}
 
 
 def catalog_tables():
@@ -615,7 +634,8 @@ def report_targets():
             "agreement.csv",
             "best_of_n.csv",
         ]
-        figures += ["figure3_length_bias.svg", "agreement.svg", "best_of_n.svg"]
+        tables += ["compare_to_paper.csv", "compare_to_paper.md"]
+        figures += ["figure3_length_bias.svg", "agreement.svg", "best_of_n.svg", "figure9_evaluation.svg"]
     if STUDY.evaluation and STUDY.runs:
         tables += ["table2_policies.csv", "table4_length_penalty.csv"]
         tables += ["monitors.csv"]

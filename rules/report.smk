@@ -334,6 +334,38 @@ rule plot_training:  # Figures 6 and 7
         " --figure {output.figure} > {log} 2>&1"
 
 
+rule compare_to_paper:  # every printed number beside the study's
+    input:
+        **compared_tables(),
+    output:
+        table="results/{study}/tables/compare_to_paper.csv",
+        text="results/{study}/tables/compare_to_paper.md",
+    log:
+        "results/{study}/logs/compare_to_paper.log",
+    benchmark:
+        "results/{study}/benchmarks/compare_to_paper.tsv"
+    params:
+        files=lambda w, input: named_files(input),
+        code=code_digest("scripts.report.compare_to_paper"),
+    shell:
+        "python -m scripts.report.compare_to_paper {params.files} --table {output.table} --text {output.text} > {log} 2>&1"
+
+
+rule plot_evaluation:  # Figure 9
+    input:
+        table="results/{study}/tables/compare_to_paper.csv",
+    output:
+        figure="results/{study}/figures/figure9_evaluation.svg",
+    log:
+        "results/{study}/logs/plot_evaluation.log",
+    benchmark:
+        "results/{study}/benchmarks/plot_evaluation.tsv"
+    params:
+        code=code_digest("scripts.report.plot_evaluation"),
+    shell:
+        "python -m scripts.report.plot_evaluation --table {input.table} --figure {output.figure} > {log} 2>&1"
+
+
 rule select_case_studies:  # Figures 10-12: where the first offline and the first online run answer most differently
     input:
         prompts="results/{study}/data/prompts/held_out.parquet",

@@ -114,6 +114,10 @@ class Args:
     """monitors.csv"""
     pairs: tuple[Input, ...] = ()
     """Online pairs of all runs and iterations, in that order."""
+    comparison: Input | None = None
+    """compare_to_paper.csv"""
+    figure9: Input | None = None
+    """figure9_evaluation.svg"""
     case_studies: Input | None = None
     """case_studies.parquet"""
     paper: Input = PAPER
@@ -179,6 +183,9 @@ def main(args: Args) -> dict:
         figure5=args.figure5 and inline_svg(args.figure5),
         topics=args.figure5_topics and page_tables.topics(args.figure5_topics),
         pair_table=args.pairs and page_tables.pairs(page_facts.pair_counts(args.pairs)),
+        comparison=args.comparison and page_tables.comparison(args.comparison),
+        compared=args.comparison and page_tables.verdicts(args.comparison),
+        figure9=args.figure9 and inline_svg(args.figure9),
         browser=pair_browser(args.pairs, args.seed),
         cases=args.case_studies and tables.read_table(args.case_studies, tables.CASE_STUDIES).to_pylist(),
         times=times and page_tables.times(times),

@@ -2,12 +2,15 @@
 
 import html
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from scripts.report.compare_to_paper import COLUMNS as COMPARISON
+from scripts.report.compare_to_paper import NOT_RUN, WITHIN
 from scripts.report.csv_tables import read_csv
 from scripts.report.page_facts import PAIR_COUNTS, duration
 from scripts.report.paper import PAPER_ROWS, paper_run, paper_value
@@ -351,6 +354,28 @@ def lengths(statistics: Path, gaps: Path, cuts: Path) -> str:
                 line[f"over {cut['max_tokens']:,}"] = number(cut["percent_pairs"], "{:.1f}%")
         lines.append(line)
     return table(lines, "lengths")
+
+
+def comparison(path: Path) -> str:
+    """The paper's numbers that the study has one for, line by line."""
+    lines = [
+        {"table": text(row["table"].replace("table", "Table ")), "row": text(row["row"]), "column": text(row["column"])}
+        | {"this study": interval(row, "reproduced", "{:,.4g}", 1, "low", "high")}
+        | {"paper": f"<i>{number(row['paper'], '{:,g}')}</i>", "difference": number(row["difference"], "{:+,.4g}")}
+        | {"verdict": verdict(row["verdict"]), "measured on": text(row["measured"])}
+        for row in read_csv(path, COMPARISON).to_dicts()
+        if row["verdict"] != NOT_RUN
+    ]
+    return table(lines, "comparison", ["row", "column", "verdict", "measured on"])
+
+
+def verdict(word: str) -> str:
+    return f'<span class="badge {"good" if word == WITHIN else "unsure"}">{word}</span>'
+
+
+def verdicts(path: Path) -> dict[str, int]:
+    """How many of the paper's numbers lie within, outside, or were not run."""
+    return dict(Counter(read_csv(path, COMPARISON)["verdict"].to_list()))
 
 
 def monitors(path: Path) -> str:

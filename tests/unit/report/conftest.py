@@ -14,10 +14,12 @@ from scripts.evaluate import monitor_policy
 from scripts.evaluate.scores import Score, mean_of_known, write_scores
 from scripts.report import (
     build_page,
+    compare_to_paper,
     plot_agreement,
     plot_best_of_n,
     plot_calibration,
     plot_drift,
+    plot_evaluation,
     plot_iterations,
     plot_length_bias,
     plot_preferences,
@@ -462,8 +464,29 @@ def report(study: Study) -> None:
             figures / "figure6_7_training.svg",
         )
     )
+    compare_to_paper.main(comparison_args(study))
+    plot_evaluation.main(
+        plot_evaluation.Args(tables_ / "compare_to_paper.csv", figures / "figure9_evaluation.svg"),
+    )
     select_case_studies.main(case_args(study))
     build_page.main(page_args(study))
+
+
+def comparison_args(study: Study, **changes) -> compare_to_paper.Args:
+    inputs = {
+        "table1": "table1_reward_models",
+        "figure3": "figure3_length_bias",
+        "table2": "table2_chat",
+        "table3": "table3_academic",
+        "table4_chat": "table4_chat",
+        "table4_academic": "table4_academic",
+        "table5": "table5_preference_data",
+        "filter_totals": "filter_totals",
+        "table6": "table6_benchmarks",
+    }
+    values = {name: study.tables / f"{table}.csv" for name, table in inputs.items()}
+    outputs = {"table": study.tables / "compare_to_paper.csv", "text": study.tables / "compare_to_paper.md"}
+    return compare_to_paper.Args(**values | outputs | changes)
 
 
 def case_args(study: Study, **changes) -> select_case_studies.Args:
@@ -564,6 +587,8 @@ def page_args(study: Study, **changes) -> build_page.Args:
         "figure8": figures / "figure8_iterations.svg",
         "drift": figures / "drift.svg",
         "monitors": tables_ / "monitors.csv",
+        "comparison": tables_ / "compare_to_paper.csv",
+        "figure9": figures / "figure9_evaluation.svg",
         "case_studies": study.folder / "evaluation/case_studies.parquet",
         "pairs": tuple(study.folder / f"runs/{r}/iter{t}/pairs.parquet" for r in BEST for t in (1, 2)),
     }
