@@ -592,6 +592,8 @@ class Study(Section):
                     known(f"data.mixes.{name}.{key}", source, f"data.mixes.{name}.sources", mix.sources)
         for name, model in self.reward_models.items():
             known(f"reward_models.{name}.mix", model.mix, "data.mixes", self.data.mixes)
+            if name == "gold":
+                raise ValueError("reward_models: 'gold' is the name of the world's own reward; choose another")
         for name, judge in self.preference_models.items():
             known(f"preference_models.{name}.mix", judge.mix, "data.mixes", self.data.mixes)
         judges = [*self.reward_models, *self.preference_models, *self.prompted_judges]

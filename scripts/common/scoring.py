@@ -73,25 +73,6 @@ def open_scorer(
     return VllmScorer(reward_model, dtype)
 
 
-def rewards(model: "PreTrainedModel", conversations: Sequence[Conversation], token_budget: int) -> list[float]:
-    """The reward of each conversation by a model of `load_reward_model`, in the order given."""
-    return TransformersScorer(model, token_budget).rewards(conversations)
-
-
-def pair_rewards(
-    model: "PreTrainedModel",
-    tokenizer: "PreTrainedTokenizerBase",
-    prompts: Sequence[Sequence[Message]],
-    chosen: Sequence[str],
-    rejected: Sequence[str],
-    token_budget: int,
-) -> tuple[list[float], list[float]]:
-    """The rewards of the chosen and of the rejected response to each prompt."""
-    conversations = tokenize(tokenizer, [*prompts, *prompts], [*chosen, *rejected])
-    found = rewards(model, conversations, token_budget)
-    return found[: len(prompts)], found[len(prompts) :]
-
-
 class TransformersScorer:
     """A reward model in this process. Its rewards are read at the last token by position, whatever is used for padding.
 

@@ -245,3 +245,38 @@ def test_missing_key_is_named(demo):
     del demo["models"]["chat_template"]
     with pytest.raises(StudyError, match=r"models\.chat_template: is required and missing"):
         config.load(demo)
+
+
+EXTERNAL = {"mix": "mix1", "external": {"hub": "maker/model"}}
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"mix": "mix1"}, "give 'optimisation' to train the model, or 'external' for a published one"),
+        ({**EXTERNAL, "margin": 0.5}, "a published model takes no 'initialise', 'centring' or 'margin'"),
+        (
+            {**EXTERNAL, "external": {}},
+            "published.external: config/sources.yaml has no entry 'published'",
+        ),
+    ],
+)
+def test_a_reward_model_is_trained_or_published(demo, model, message):
+    demo["reward_models"]["published"] = EXTERNAL
+    assert config.load(demo).reward_models["published"].external.hub == "maker/model"
+    demo["reward_models"]["published"] = model
+    with pytest.raises(StudyError) as refused:
+        config.load(demo)
+    assert message in str(refused.value)
+
+
+def test_instruct_is_asked_for_only_where_there_is_one(demo):
+    demo["reward_models"]["mix2"]["initialise"] = "instruct"
+    with pytest.raises(StudyError, match=r"mix2: 'initialise: instruct' needs models\.instruct"):
+        config.load(demo)
+
+
+def test_gold_is_no_reward_models_name(demo):
+    demo["reward_models"]["gold"] = EXTERNAL
+    with pytest.raises(StudyError, match="'gold' is the name of the world's own reward"):
+        config.load(demo)

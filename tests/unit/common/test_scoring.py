@@ -11,10 +11,14 @@ from scripts.common.chat import conversation_ids, end_of_turn_id, prompt_ids, re
 from scripts.common.errors import StudyError
 from scripts.common.models import for_inference, load_policy, load_reward_model
 from scripts.common.prefixes import Conversation
-from scripts.common.scoring import TransformersScorer, log_probabilities, open_scorer, pair_rewards, rewards, tokenize
+from scripts.common.scoring import TransformersScorer, log_probabilities, open_scorer, tokenize
 from tests.unit.engines_fixtures import WORDS, user
 
 pytest_plugins = ["tests.unit.engines_fixtures"]
+
+
+def rewards(model, conversations, token_budget):
+    return TransformersScorer(model, token_budget).rewards(conversations)
 
 
 @pytest.fixture(scope="module")
@@ -149,13 +153,6 @@ def test_tokens_that_a_response_changes_are_not_shared(tokenizer):
     joining.chat_template = tokenizer.chat_template.replace("<assistant> {% endif %}", "<assistant> w9{% endif %}")
     ((_, shared),) = tokenize(joining, [user("w1 w2")], ["w4"])
     assert shared == len(prompt_ids(joining, user("w1 w2"))) - 1
-
-
-def test_pair_rewards_keep_sides_and_order(model, tokenizer):
-    prompts, chosen, rejected = [user("w1"), user("w2 w3")], ["w4", "w5 w6"], ["w7 w8 w9", "w10"]
-    good, bad = pair_rewards(model, tokenizer, prompts, chosen, rejected, 1000)
-    for prompt, text, reward in [*zip(prompts, chosen, good, strict=True), *zip(prompts, rejected, bad, strict=True)]:
-        assert rewards(model, tokenize(tokenizer, [prompt], [text]), 1000) == [reward]
 
 
 def test_log_probabilities_against_a_full_log_softmax(policy_model, conversations):

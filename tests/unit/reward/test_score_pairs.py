@@ -7,9 +7,8 @@ import pytest
 
 from scripts.common import tables
 from scripts.common.errors import StudyError
-from scripts.common.models import for_inference, load_reward_model
 from scripts.common.preferences import LAYOUT, QUESTION, Comparison, LocalJudge
-from scripts.common.scoring import rewards, tokenize
+from scripts.common.scoring import open_scorer, tokenize
 from scripts.reward import score_pairs
 from tests.unit.engines_fixtures import WORDS, user
 
@@ -18,8 +17,8 @@ pytest_plugins = ["tests.unit.engines_fixtures"]
 
 @pytest.fixture
 def reward_of(reward_model, tokenizer):
-    model = for_inference(load_reward_model(reward_model, "float32"))
-    return lambda prompt, text: rewards(model, tokenize(tokenizer, [prompt], [text]), 1000)[0]
+    scorer = open_scorer("transformers", reward_model, "float32")
+    return lambda prompt, text: scorer.rewards(tokenize(tokenizer, [prompt], [text]))[0]
 
 
 @pytest.fixture
