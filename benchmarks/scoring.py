@@ -48,8 +48,8 @@ class Args:
     """Data sets of Table 5 whose lengths are taken; the targets are held against the first."""
     prompts: int = 8
     rounds: int = 5
-    hidden: int = 384
-    layers: int = 6
+    hidden: int = 256
+    layers: int = 4
     threads: int = 1
     """Of torch, on a CPU."""
     vllm: bool = False
