@@ -61,13 +61,18 @@ def unpinned(text: str, path: Path) -> Iterator[Pin]:
     """The places of the catalogue's text that `make pin` changes.
 
     Raises:
-        StudyError: an entry does not say both `hub` and `revision` itself.
+        StudyError: an entry says one of `hub` and `revision`, and takes the other from another entry.
     """
     for collection, entries in yaml.compose(text).value:
         for name, entry in entries.value:
             own = {key.value: value for key, value in entry.value}
-            if not {"hub", "revision"} <= own.keys():
-                raise StudyError(f"{path}: {collection.value}.{name.value} must say both 'hub' and 'revision' itself.")
+            said = {"hub", "revision"} & own.keys()
+            if not said:  # both are another entry's, taken over by `<<`, and pinned there
+                continue
+            if len(said) == 1:
+                raise StudyError(
+                    f"{path}: {collection.value}.{name.value} must say both 'hub' and 'revision', or none."
+                )
             place = own["revision"]
             if not pinned(place.value):
                 span = (place.start_mark.index, place.end_mark.index)
