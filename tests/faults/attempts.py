@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,7 @@ class Attempt:
     def freeze_when_saved(self) -> None:
         """Stop the process in its tracks once it has saved enough, about halfway to its next save."""
         wait_for(lambda: len(self.stage.saved(self.output)) >= ENOUGH or self.ended(), f"saved work of {self.output}")
+        assert not self.ended(), f"{self.stage.name} ended before it could be struck"
         before, last = (path.stat().st_mtime for path in self.stage.saved(self.output)[-2:])
         time.sleep((last - before) / 2)
         os.kill(self.pid, signal.SIGSTOP)
@@ -81,7 +83,8 @@ class Attempt:
             self.process.wait()
 
     def ended(self) -> bool:
-        return self.process is not None and self.process.poll() is not None
+        """Too early: the process is gone, or a job of SLURM has published."""
+        return self.output.exists() or (self.process is not None and self.process.poll() is not None)
 
     @property
     def pid(self) -> int:
@@ -242,8 +245,8 @@ def submit(attempts: list[Attempt], partition: str, *options: str, hog: bool = F
     """Submit each stage as a job, and freeze it when it has saved enough."""
     for attempt in attempts:
         attempt.submit(partition, *options, hog=hog)
-    for attempt in attempts:
-        attempt.freeze_when_saved()
+    with ThreadPoolExecutor(len(attempts)) as watchers:  # each at its own moment, or the last have ended before
+        list(watchers.map(Attempt.freeze_when_saved, attempts))
 
 
 def resubmit(attempts: list[Attempt], partition: str) -> None:
