@@ -62,6 +62,10 @@ def hub(tmp_path, monkeypatch):
     from huggingface_hub import constants
 
     with serving(Hub()) as hub:
+        # the tests of vLLM, which may run before in this process, keep it from the network
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", False)
+        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
         monkeypatch.setattr(constants, "ENDPOINT", hub.address)
         monkeypatch.setattr(
             constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.address + "/{repo_id}/resolve/{revision}/{filename}"

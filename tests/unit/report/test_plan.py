@@ -213,8 +213,8 @@ def test_every_estimate_from_flops_is_what_its_source_says():
 
 
 def test_a_rule_without_throughput_is_refused_with_what_is_known():
-    judge = job("verdicts.parquet", rule="judge_answers", gpus=1)
-    with pytest.raises(StudyError, match=r"no line for rule judge_answers, model 8B, device H100; .* nothing"):
+    judge = job("verdicts.parquet", rule="teach_parrots", gpus=1)
+    with pytest.raises(StudyError, match=r"no line for rule teach_parrots, model 8B, device H100; .* nothing"):
         throughput_of(judge, read_throughput(), "8B", "H100")
     dpo = job("policy", rule="train_dpo", gpus=8)
     with pytest.raises(StudyError, match=r"device TPU; known for this rule: 8B on A100, 8B on H100"):
