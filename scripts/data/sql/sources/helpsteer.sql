@@ -21,9 +21,5 @@ pairs AS (
 )
 SELECT
     [message('user', prompt)] AS prompt,
-    pair.chosen,
-    pair.rejected,
-    pair.chosen_score,
-    pair.rejected_score,
-    pair.defect
+    pair.*
 FROM pairs;

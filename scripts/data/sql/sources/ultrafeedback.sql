@@ -18,9 +18,5 @@ pairs AS (
 )
 SELECT
     [message('user', instruction)] AS prompt,
-    pair.chosen,
-    pair.rejected,
-    pair.chosen_score,
-    pair.rejected_score,
-    pair.defect
+    pair.*
 FROM pairs;
