@@ -23,11 +23,11 @@ real: $(VENV)/.installed ## a tiny reward model on real preference pairs: make r
 	@$(RUN) python -m scripts.report.summarise --held-out results/real/tables/reward_models_held_out.csv --page results/real/report/index.html
 
 test: $(VENV)/.installed ## unit, workflow and fault tests
-	$(RUN) python -m pytest tests/unit -n 2
+	$(RUN) python -m pytest tests/unit -n 2 -m "not slow"
 	$(RUN) python -m pytest tests/workflow tests/faults tests/slurm -m "not slurm and not slow and not faults"  # Snakemake uses both cores itself
 
-test-slow: $(VENV)/.installed ## real preference pairs through the pipeline, where they are at hand
-	$(RUN) python -m pytest tests/workflow tests/faults -m slow
+test-slow: $(VENV)/.installed ## ranks under DeepSpeed, a judge served by vLLM, real preference pairs where they are at hand
+	$(RUN) python -m pytest tests/unit tests/workflow -m slow
 
 test-slurm: $(VENV)/.installed ## a tiny study through a private SLURM (as root; apt-get install slurmctld slurmd slurm-client munge)
 	$(RUN) python -m pytest tests/slurm -m slurm
