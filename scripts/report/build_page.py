@@ -286,12 +286,17 @@ def inline_svg(path: Path) -> str:
     drawing = path.read_text()
     drawing = drawing[drawing.index("<svg") :]
     drawing = re.sub(r"<metadata>.*?</metadata>", "", drawing, flags=re.DOTALL)
-    drawing = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", drawing, count=1)
+    drawing = re.sub(r'(<svg[^>]*?) width="([\d.]+)pt"', _at_most_larger, drawing, count=1)
     drawing = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", drawing, count=1)
     prefix = re.sub(r"\W", "-", path.stem)
     drawing = re.sub(r'\bid="', f'id="{prefix}-', drawing)
     drawing = re.sub(r"url\(#", f"url(#{prefix}-", drawing)
     return Markup(re.sub(r'href="#', f'href="#{prefix}-', drawing))
+
+
+def _at_most_larger(opening: re.Match[str]) -> str:
+    """A drawing fills the page's width, but one of few panels is not blown up."""
+    return f'{opening[1]} style="max-width: {1.6 * float(opening[2]):.0f}pt"'
 
 
 if __name__ == "__main__":
