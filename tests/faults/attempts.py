@@ -93,7 +93,7 @@ class Attempt:
 
     def submit(self, partition: str, *options: str, hog: bool = False) -> None:
         """As one SLURM job; `hog`: with another process that takes 2 GB as soon as the file `take` appears."""
-        hungry = "python3 -c 'x = b\"x\" * 2**31; input()'"
+        hungry = "python3 -c 'import time; x = b\"x\" * 2**31; time.sleep(600)'"
         take = f"while [ ! -e {shlex.quote(str(self.folder))}/take ]; do sleep 0.2; done; exec {hungry}"
         script = "#!/bin/sh\n" + (f"({take}) &\n" if hog else "") + f"exec {shlex.join(self.command)}\n"
         words = ["sbatch", "--parsable", f"--partition={partition}", "--mem=1500M", "--requeue", "--time=60", *options]
