@@ -15,7 +15,7 @@ def test_the_literal_command_plans_the_papers_study_and_every_job_has_a_partitio
     assert done.returncode == 0, done.stderr[-3000:]
     partitions = yaml.safe_load((ROOT / "profiles/slurm/site.yaml").read_text())["partitions"]
     gpus = {int(n) for n in re.findall(r"\bgpu=(\d+)", done.stdout)}
-    assert gpus == {1, 8}
+    assert gpus - {0} == {1, 8}  # 0: a rule whose GPUs the study does not ask for here, such as a judge elsewhere
     assert max(gpus) <= max(limits["max_gpu"] for limits in partitions.values())
     assert min(limits["max_gpu"] for limits in partitions.values()) == 0
 
