@@ -575,6 +575,7 @@ def catalog_tables():
     stages = ("standard", "tokens", "preferences", "dropped")
     found = [f"{data}/{stage}/{source}.parquet" for stage in stages for source in DATA.preferences]
     found += [f"{data}/mixes/{mix}.parquet" for mix in DATA.mixes]
+    found += [f"{data}/comparisons/{model.mix}.parquet" for model in STUDY.preference_models.values()]
     found += [f"{data}/instructions.parquet", f"{data}/dropped_instructions.parquet"] if DATA.instructions else []
     if DATA.prompts:
         sets = ["pool", *(f"iter{t}" for t in range(1, ITERATIONS + 1)), "length_bias", "held_out"]
@@ -586,7 +587,11 @@ def catalog_tables():
     rollouts = [(*rollout, STUDY.runs[run].reward) for run, t in iterations for rollout in rollouts_of(run, t)]
     if STUDY.evaluation:
         found += [f"{root}/evaluation/reward_bench/{judge}.parquet" for judge in JUDGES]
-        rollouts += [("sft", "length_bias", "length_bias", reward) for reward in STUDY.reward_models]
+        judged_by = [*STUDY.reward_models, *(["gold"] if STUDY.world else [])]
+        rollouts += [("sft", "length_bias", "length_bias", reward) for reward in judged_by]
+        found += [f"{root}/tables/agreement.csv"]
+    if STUDY.reward_models:
+        found += [f"{root}/tables/{name}.csv" for name in ("reliability", "accuracy_by_length_gap")]
     if STUDY.evaluation and STUDY.runs:
         found += [f"{root}/evaluation/measures/{policy}.parquet" for policy in POLICIES]
         rollouts += [(policy, "evaluation", "held_out", STUDY.evaluation.reward) for policy in POLICIES]

@@ -186,7 +186,7 @@ rule format_comparisons:  # both responses in one text, label A or B: what a pai
         mix="results/{study}/data/mixes/{mix}.parquet",
         tokenizer="results/{study}/models/base",
     output:
-        comparisons="results/{study}/data/mixes/{mix}.pairwise.parquet",
+        comparisons="results/{study}/data/comparisons/{mix}.parquet",
     log:
         "results/{study}/logs/format_comparisons/{mix}.log",
     benchmark:

@@ -60,7 +60,7 @@ rule retrieve_reward_model:
 
 rule train_preference_model:
     input:
-        comparisons=lambda w: f"results/{w.study}/data/mixes/{STUDY.preference_models[w.preference].mix}.pairwise.parquet",
+        comparisons=lambda w: f"results/{w.study}/data/comparisons/{STUDY.preference_models[w.preference].mix}.parquet",
         base=lambda w: f"results/{w.study}/models/{STUDY.preference_models[w.preference].initialise}",
     output:
         model=directory("results/{study}/models/preference/{preference}"),

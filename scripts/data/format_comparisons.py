@@ -5,7 +5,7 @@ block which it would be packed into is left out and counted: cut on the right, i
 
     python -m scripts.data.format_comparisons --mix results/demo/data/mixes/mix2.parquet \\
         --tokenizer results/demo/models/base --max-tokens 256 --seed 1 \\
-        --output results/demo/data/mixes/mix2.pairwise.parquet
+        --output results/demo/data/comparisons/mix2.parquet
 """
 
 from dataclasses import dataclass

@@ -57,6 +57,7 @@ KINDS = (
     Kind("catalog/preferences.sql", "data/preferences/*.parquet", tables.PREFERENCES),
     Kind("catalog/dropped.sql", "data/dropped/*.parquet", tables.DROPPED),
     Kind("catalog/mixes.sql", "data/mixes/*.parquet", tables.MIX),
+    Kind("catalog/comparisons.sql", "data/comparisons/*.parquet", tables.COMPARISONS),
     Kind("catalog/instructions.sql", "data/instructions.parquet", tables.INSTRUCTIONS),
     Kind("catalog/dropped_instructions.sql", "data/dropped_instructions.parquet", tables.DROPPED_INSTRUCTIONS),
     Kind("catalog/dropped_prompts.sql", "data/dropped_prompts.parquet", tables.DROPPED_PROMPTS),

@@ -4,7 +4,7 @@ An instruction-following task: the loss is that of the label alone (and of the e
 into blocks without being cut (best fit, decreasing). A killed job resumes from its last whole checkpoint when the same
 command runs again.
 
-    python -m scripts.reward.train_preference_model --comparisons results/demo/data/mixes/mix2.pairwise.parquet \\
+    python -m scripts.reward.train_preference_model --comparisons results/demo/data/comparisons/mix2.parquet \\
         --base results/demo/models/sft --optimisation.learning-rate 5e-4 --optimisation.global-batch 2 \\
         --optimisation.max-tokens 256 --seed 1 --output results/demo/models/preference/pairwise
 """

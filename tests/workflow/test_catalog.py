@@ -38,6 +38,7 @@ def rows_by_file(folder, pattern: str) -> int:
         ("preferences", "data/preferences/*.parquet"),
         ("dropped", "data/dropped/*.parquet"),
         ("mixes", "data/mixes/*.parquet"),
+        ("comparisons", "data/comparisons/*.parquet"),
         ("instructions", "data/instructions.parquet"),
         ("prompts", "data/prompts/*.parquet"),
         ("dropped_prompts", "data/dropped_prompts.parquet"),

@@ -103,7 +103,11 @@ def test_evaluation_prompts_do_not_retrain(built):
     assert {rule for rule, _ in planned} <= {
         "generate_responses",
         "score_responses",
+        "score_gold",
         "plot_length_bias",
+        "plot_best_of_n",
+        "compare_to_paper",
+        "plot_evaluation",
         "build_page",
         "build_catalog",
     }
