@@ -48,8 +48,6 @@ def explained(target: Path) -> Iterator[None]:
     """
     try:
         yield
-    except StudyError:
-        raise
     except Exception as error:
         reason = _cannot_write(error, target.parent)
         if reason is None:
@@ -64,7 +62,8 @@ def _cannot_write(error: Exception, folder: Path) -> str | None:
     """
     number = error.errno if isinstance(error, OSError) else None
     full = "No space left on device" in str(error)
-    if full or ("writ" in str(error) and folder.exists() and shutil.disk_usage(folder).free < FULL):
+    silent = not isinstance(error, (OSError, StudyError)) and "writ" in str(error)
+    if full or (silent and folder.exists() and shutil.disk_usage(folder).free < FULL):
         number = errno.ENOSPC
     return {
         errno.ENOSPC: "no space is left on the device. Free some and run the same command again.",
