@@ -26,7 +26,7 @@ test: $(VENV)/.installed ## unit, workflow and fault tests
 	$(RUN) python -m pytest tests/unit -n 2 -m "not slow"
 	$(RUN) python -m pytest tests/workflow tests/faults tests/slurm -m "not slurm and not slow and not faults"  # Snakemake uses both cores itself
 
-test-slow: $(VENV)/.installed ## ranks under DeepSpeed, a judge served by vLLM, real preference pairs where they are at hand
+test-slow: $(VENV)/.installed ## ranks under DeepSpeed, shards with vLLM, a judge that vLLM serves, real preference pairs where at hand
 	$(RUN) python -m pytest tests/unit tests/workflow -m slow
 
 test-slurm: $(VENV)/.installed ## a tiny study through a private SLURM (as root; apt-get install slurmctld slurmd slurm-client munge)

@@ -168,6 +168,7 @@ def test_a_preference_model_ranks_in_place_of_a_reward_model(copy):
     assert (pairs["chosen_reward"] > pairs["rejected_reward"]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.vllm
 def test_the_number_of_shards_changes_no_table(copy):
     """Promise 1: identity decides, not layout. The same of the transformers engine is a unit test."""
