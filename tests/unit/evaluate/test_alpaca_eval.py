@@ -152,7 +152,7 @@ def test_bad_annotations_are_named_by_file_row_and_key(tmp_path, case):
         ("a.json.gz", b"no gzip"),
         ("b.json.gz", gzip.compress(b"[]" * 99, mtime=0)[:20]),
     ],
-    ids=["json that breaks off", "bytes that are no text", "no gzip", "gzip that breaks off"],  # the same ids in every process
+    ids=["json that breaks off", "bytes that are no text", "no gzip", "gzip that breaks off"],
 )
 def test_files_that_can_not_be_read(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
