@@ -131,6 +131,26 @@ class Models(Section):
 # --- training ---------------------------------------------------------------------------------------------------------
 
 
+class Lora(Section):
+    """Low-rank adapters (Hu et al., 2022): weights stay as they are, and a small addition to them is learned."""
+
+    rank: int = Field(0, ge=0, description="Of the additions; 0: no adapters, every weight is trained.")
+    alpha: float = Field(16.0, gt=0, description="The additions are scaled by alpha / rank.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Of what adapters read, while they are trained.")
+    target_modules: list[str] = Field(
+        [], description="Layers that get adapters, by the end of their names; none: all linear ones but the output's."
+    )
+    quantise: Literal["none", "nf4"] = Field(
+        "none", description="nf4: the frozen weights take 4 bits in training (QLoRA, Dettmers et al., 2023)."
+    )
+
+    @model_validator(mode="after")
+    def _has_a_rank(self) -> Self:
+        if self.quantise != "none" and not self.rank:
+            raise ValueError("quantise freezes the weights, so nothing would be trained; give a rank above 0")
+        return self
+
+
 class Optimisation(Section):
     """How a model is trained. Batches are GLOBAL: accumulation is derived from the number of processes."""
 
@@ -150,6 +170,16 @@ class Optimisation(Section):
         "none",
         description="What DeepSpeed ZeRO divides among GPUs: nothing (DDP), optimiser and gradients, or weights too.",
     )
+
+    lora: Lora = Lora()
+
+    @model_validator(mode="after")
+    def _adapters_are_replicated(self) -> Self:
+        if self.lora.rank and self.sharding != "none":
+            raise ValueError(
+                f"lora trains few weights, so there is little to divide: sharding must be none, not {self.sharding}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _divides(self) -> Self:
@@ -520,6 +550,12 @@ class World(Section):
     hidden: Positive = 96
     layers: Positive = 3
     optimisation: Optimisation = Field(description="Of the base model on the world's clean documents.")
+
+    @model_validator(mode="after")
+    def _trains_every_weight(self) -> Self:
+        if self.optimisation.lora.rank:
+            raise ValueError("world.optimisation: the base model begins with random weights, which lora would keep")
+        return self
 
 
 class Theory(Section):

@@ -41,22 +41,29 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
     return tokenizer
 
 
-def load_policy(folder: Path, dtype: str) -> "PreTrainedModel":
-    """A causal language model; `dtype` is the name of a torch type, or `auto` for that of the weights."""
+def load_policy(folder: Path, dtype: str, **options: Any) -> "PreTrainedModel":
+    """A causal language model.
+
+    Args:
+        folder: of the model.
+        dtype: the name of a torch type, or `auto` for that of the weights.
+        options: for transformers, such as quantisation.
+    """
     from transformers import AutoModelForCausalLM
 
-    model, missing = _load(AutoModelForCausalLM, folder, dtype)
+    model, missing = _load(AutoModelForCausalLM, folder, dtype, **options)
     _refuse_missing(folder, model, missing)
     return model
 
 
-def load_reward_model(folder: Path, dtype: str, pad_token_id: int | None = None) -> "PreTrainedModel":
+def load_reward_model(folder: Path, dtype: str, pad_token_id: int | None = None, **options: Any) -> "PreTrainedModel":
     """A sequence classifier with one output, the reward.
 
     Args:
         folder: a reward model; or, where `pad_token_id` is given, any language model, which gets a new head.
         dtype: the name of a torch type, or `auto` for that of the weights.
         pad_token_id: what the new reward model shall take for padding.
+        options: for transformers, such as quantisation.
 
     Raises:
         StudyError: no head, another number of outputs, or a pad token that is missing or equal to the end token. The
@@ -65,10 +72,10 @@ def load_reward_model(folder: Path, dtype: str, pad_token_id: int | None = None)
     from transformers import AutoModelForSequenceClassification
 
     if pad_token_id is None:
-        model, missing = _load(AutoModelForSequenceClassification, folder, dtype)
+        model, missing = _load(AutoModelForSequenceClassification, folder, dtype, **options)
         _refuse_missing(folder, model, missing)
     else:
-        options = {"num_labels": 1, "pad_token_id": pad_token_id}
+        options |= {"num_labels": 1, "pad_token_id": pad_token_id}
         model, missing = _load(AutoModelForSequenceClassification, folder, dtype, **options)
         _refuse_missing(folder, model, [name for name in missing if not name.startswith("score.")])
     config = model.config

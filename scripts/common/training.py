@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scripts.common import checkpoints, launch
+from scripts.common import checkpoints, kernels, launch, lora
 from scripts.common.config import Optimisation
 from scripts.common.errors import StudyError
 from scripts.common.files import explained, link_folder, publish, remove
@@ -52,11 +52,12 @@ def fit(
         deepspeed = launch.join(args.optimisation)
         set_seed(args.seed)
         trainer = build({**_options(args.optimisation, args.seed, work), "deepspeed": deepspeed and str(deepspeed)})
+        lora.settle(trainer.model, args.optimisation.lora)
         begun = checkpoints.shape(resumed) if resumed else None
         _check_shape(trainer, args.optimisation.global_batch, work, begun)
         asked_to_stop = _replace_callbacks(trainer)
         if epoch1:
-            _keep_first_epoch(trainer, work / "epoch1")
+            _keep_first_epoch(trainer, work / "epoch1", args.optimisation)
         with explained(args.output):
             result = trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
         _check_steps(trainer, work, begun)
@@ -71,7 +72,7 @@ def fit(
         if epoch1 and main_process:
             with publish(epoch1) as folder:
                 link_folder(work / "epoch1", folder)
-        _publish(trainer, args.output)
+        _publish(trainer, args.output, args.optimisation)
         if trainer.is_world_process_zero():
             remove(work)
     return {
@@ -86,12 +87,18 @@ def fit(
     }
 
 
-def load_dtype(optimisation: Optimisation) -> str:
-    """The type weights are loaded in: float32, computed in bfloat16 where asked. DeepSpeed keeps its own float32 copy.
+def load_options(optimisation: Optimisation) -> dict[str, Any]:
+    """How a model is loaded that is to be trained, and its reference alike.
 
-    Plain bfloat16 weights would lose most updates of a step of 5e-7 to rounding.
+    Weights that are trained are float32, computed in bfloat16 where asked: plain bfloat16 would lose most updates of a
+    step of 5e-7 to rounding. DeepSpeed keeps a float32 copy of its own, and an adapter is float32 on frozen weights.
     """
-    return optimisation.dtype if launch.sharded(optimisation) else "float32"
+    dtype = optimisation.dtype if launch.sharded(optimisation) or optimisation.lora.rank else "float32"
+    return {
+        "dtype": dtype,
+        "attn_implementation": kernels.attention(optimisation.dtype),
+        **lora.loading(optimisation.lora, optimisation.dtype),
+    }
 
 
 def dataset(rows: "DuckDBPyRelation", work: Path) -> "Dataset":
@@ -146,6 +153,7 @@ def _options(optimisation: Optimisation, seed: int, work: Path) -> dict[str, Any
         "max_length": optimisation.max_tokens,
         "bf16": optimisation.dtype == "bfloat16",
         "gradient_checkpointing": optimisation.gradient_checkpointing,
+        "use_liger_kernel": kernels.liger(),
         "use_cpu": not torch.cuda.is_available(),
         "save_strategy": "steps",
         "save_steps": optimisation.checkpoint_steps,
@@ -204,13 +212,14 @@ def _check_steps(trainer: "Trainer", work: Path, begun: Mapping[str, Any] | None
         )
 
 
-def _publish(trainer: "Trainer", output: Path) -> None:
+def _publish(trainer: "Trainer", output: Path, optimisation: Optimisation) -> None:
     """Save the model in a folder that appears whole; under ZeRO every process takes part in gathering the weights."""
     if not trainer.is_world_process_zero():
         trainer.save_model(str(output))
         return
     with publish(output) as folder:
         trainer.save_model(str(folder))
+        lora.merge(trainer.model, folder, optimisation.lora, optimisation.dtype)
         if not any(folder.glob("*.safetensors")):
             raise StudyError(f"{output}: no weights were saved; is stage3_gather_16bit_weights_on_model_save on?")
         (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle: nothing here is loaded that can run code
@@ -218,14 +227,14 @@ def _publish(trainer: "Trainer", output: Path) -> None:
             log.writelines(json.dumps(row) + "\n" for row in trainer.state.log_history)
 
 
-def _keep_first_epoch(trainer: "Trainer", folder: Path) -> None:
+def _keep_first_epoch(trainer: "Trainer", folder: Path, optimisation: Optimisation) -> None:
     """Save the model when its first epoch ends, before that step's checkpoint: who resumes later finds it there."""
     from transformers import TrainerCallback
 
     class KeepFirstEpoch(TrainerCallback):
         def on_step_end(self, args, state, control, **kwargs):
             if state.global_step * args.num_train_epochs == state.max_steps:
-                _publish(trainer, folder)
+                _publish(trainer, folder, optimisation)
 
     trainer.add_callback(KeepFirstEpoch())
 

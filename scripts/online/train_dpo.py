@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.common import command, training
+from scripts.common import command, lora, training
 from scripts.common.config import DPO, Optimisation
 from scripts.common.errors import StudyError
 from scripts.common.provenance import digest
@@ -50,14 +50,15 @@ def main(args: Args) -> dict[str, Any]:
     from scripts.common.models import load_policy, load_tokenizer
 
     def build(options: dict[str, Any]) -> DPOTrainer:
-        dtype = training.load_dtype(args.optimisation)
+        loaded = training.load_options(args.optimisation)
         return DPOTrainer(
-            model=load_policy(args.policy, dtype),
-            ref_model=load_policy(args.reference, dtype),
+            model=load_policy(args.policy, **loaded),
+            ref_model=load_policy(args.reference, **loaded),
             # The reference's log-probabilities are computed once, not once an epoch beside the policy's.
             args=DPOConfig(**options, **loss(args.dpo), beta=args.dpo.beta, precompute_ref_log_probs=True),
             train_dataset=training.conversational_pairs(args.pairs, Path(options["output_dir"])),
             processing_class=load_tokenizer(args.policy),
+            peft_config=lora.adapter_config(args.optimisation.lora, "CAUSAL_LM"),
         )
 
     def check_reference(steps: list[dict[str, Any]]) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scripts.common import command, tables, training
+from scripts.common import command, lora, tables, training
 from scripts.common.config import Optimisation
 from scripts.common.errors import StudyError
 
@@ -43,10 +43,11 @@ def main(args: Args) -> dict[str, Any]:
         tokenizer = load_tokenizer(args.base)
         label_ids(tokenizer)  # refuses a tokenizer whose labels no single token's probability could tell apart
         return SFTTrainer(
-            model=load_policy(args.base, training.load_dtype(args.optimisation)),
+            model=load_policy(args.base, **training.load_options(args.optimisation)),
             args=SFTConfig(**options, packing=True, packing_strategy="bfd", completion_only_loss=True),
             train_dataset=labelled(args.comparisons, args.optimisation.max_tokens, Path(options["output_dir"])),
             processing_class=tokenizer,
+            peft_config=lora.adapter_config(args.optimisation.lora, "CAUSAL_LM"),
         )
 
     return training.fit("scripts.reward.train_preference_model", args, build)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.common import command, launch, tables, training
+from scripts.common import command, launch, lora, tables, training
 from scripts.common.config import Optimisation
 
 
@@ -44,7 +44,7 @@ def main(args: Args) -> dict[str, Any]:
         pairs = training.conversational_pairs([args.mix], Path(options["output_dir"]), "split = 'train'", args.margin)
         tokenizer = load_tokenizer(args.base)
         model = load_reward_model(
-            args.base, training.load_dtype(args.optimisation), pad_token_id=tokenizer.pad_token_id
+            args.base, pad_token_id=tokenizer.pad_token_id, **training.load_options(args.optimisation)
         )
         with launch.gathered(model.score.weight):
             torch.nn.init.zeros_(model.score.weight)
@@ -53,6 +53,7 @@ def main(args: Args) -> dict[str, Any]:
             args=RewardConfig(**options, center_rewards_coefficient=args.centring or None),
             train_dataset=pairs,
             processing_class=tokenizer,
+            peft_config=lora.adapter_config(args.optimisation.lora, "SEQ_CLS"),
         )
         # TRL leaves out pairs with a side longer than max_length once the chat template is on; say how many.
         print(f"pairs: {len(pairs)} given, {len(trainer.train_dataset)} within {options['max_length']} tokens")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.common import command, tables, training
+from scripts.common import command, lora, tables, training
 from scripts.common.config import Optimisation
 
 
@@ -38,10 +38,11 @@ def main(args: Args) -> dict[str, Any]:
         tables.open_table(args.instructions, tables.INSTRUCTIONS).close()
         conversations = duckdb.read_parquet(str(args.instructions)).project("messages")
         return SFTTrainer(
-            model=load_policy(args.base, training.load_dtype(args.optimisation)),
+            model=load_policy(args.base, **training.load_options(args.optimisation)),
             args=SFTConfig(**options, packing=True, packing_strategy="bfd", assistant_only_loss=True),
             train_dataset=training.dataset(conversations, Path(options["output_dir"])),
             processing_class=load_tokenizer(args.base),
+            peft_config=lora.adapter_config(args.optimisation.lora, "CAUSAL_LM"),
         )
 
     return training.fit("scripts.sft.train_sft", args, build)

@@ -1,0 +1,17 @@
+"""Which kernels train, decided by what is there: the fastest that give the same loss."""
+
+from importlib.util import find_spec
+from typing import Literal
+
+from scripts.common.engines import has_cuda
+from scripts.common.models import Dtype
+
+
+def attention(dtype: Dtype) -> Literal["flash_attention_2", "sdpa"]:
+    """FlashAttention 2 where it is installed with a GPU, for it computes in 16 bits; else torch's own kernels."""
+    return "flash_attention_2" if has_cuda() and dtype == "bfloat16" and find_spec("flash_attn") else "sdpa"
+
+
+def liger() -> bool:
+    """Whether Liger's Triton kernels (norms, rotary embeddings, SwiGLU) take the place of those of transformers."""
+    return has_cuda() and find_spec("liger_kernel") is not None
