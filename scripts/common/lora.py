@@ -90,9 +90,9 @@ def settle(model: "PreTrainedModel", lora: Lora) -> None:
 
 
 def merge(trained: "PreTrainedModel", folder: Path, lora: Lora, dtype: Dtype) -> None:
-    """Complete a folder in which a trainer saved its adapter: the whole model W + alpha / rank * B A, computed in float32.
+    """Complete a folder in which a trainer saved its adapter: the whole model W + alpha / rank * B A.
 
-    The model in training is left as it is. W is read anew, never from 4 bits.
+    It is summed up in float32, with W read anew, never from 4 bits; the model in training is left as it is.
 
     Args:
         trained: the model with its adapter.

@@ -1,4 +1,4 @@
-"""Adapters by their effect in all four stages: only they are trained, and a whole model W + alpha / rank B A appears."""
+"""Adapters by their effect in all four stages: only they are trained, and W + alpha / rank B A is published whole."""
 
 import copy
 from dataclasses import dataclass
