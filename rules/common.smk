@@ -115,6 +115,11 @@ def resource(rule, name):
     return getattr(STUDY.resources.get(rule, sections.Resources()), name)
 
 
+def vllm(rule):
+    """How a rule's jobs start vLLM: as the study says, tensor parallel over the GPUs that the rule asks for."""
+    return flags({**dict(STUDY.vllm), "tensor_parallel": max(resource(rule, "gpus"), 1)}, "vllm.")
+
+
 def memory_mb(rule):
     """Memory of a rule's jobs: what the configuration says, and as much again on each further attempt, to its limit."""
     needs = STUDY.resources.get(rule, sections.Resources())

@@ -130,11 +130,12 @@ rule evaluate_academic:  # six benchmarks by lm-evaluation-harness, in one proce
         academic=lambda w: flags(
             {k: getattr(STUDY.evaluation.academic, k) for k in ("engine", "execute_generated_code")}
         ),
+        vllm=vllm("evaluate_academic"),
         dtype=STUDY.generation.dtype,
         code=code_digest("scripts.evaluate.evaluate_academic", "academic/humaneval.yaml", "academic/mbpp.yaml"),
     shell:
         "python -m scripts.evaluate.evaluate_academic --policy {input.policy} --rows {input.rows}"
-        " --examples {input.examples} {params.tasks} {params.academic} --dtype {params.dtype}"
+        " --examples {input.examples} {params.tasks} {params.academic} {params.vllm} --dtype {params.dtype}"
         " --scores {output.scores} --samples {output.samples} > {log} 2>&1"
 
 
@@ -190,13 +191,14 @@ rule answer_questions:  # all chat benchmarks in one start of the engine
                 if CHAT
             }
         ),
+        vllm=vllm("answer_questions"),
         dtype=STUDY.generation.dtype,
         seed=STUDY.seed,
         code=code_digest("scripts.evaluate.answer_questions"),
     shell:
         "python -m scripts.evaluate.answer_questions --policy {input.policy} --policy-name {wildcards.policy}"
-        " --benchmarks {params.benchmarks} --questions {input.questions} {params.settings} --dtype {params.dtype}"
-        " --seed {params.seed} --output {output.answers} > {log} 2>&1"
+        " --benchmarks {params.benchmarks} --questions {input.questions} {params.settings} {params.vllm}"
+        " --dtype {params.dtype} --seed {params.seed} --output {output.answers} > {log} 2>&1"
 
 
 rule judge_answers:
@@ -223,11 +225,12 @@ rule judge_answers:
     params:
         annotator=lambda w: annotator_flags(w.annotator),
         files=lambda w, input: flags({name: getattr(input, name) or None for name in ("model", "prompt")}),
+        vllm=lambda w: vllm("judge_answers") if ANNOTATORS[w.annotator].vllm else "",
         seed=STUDY.seed,
         code=code_digest("scripts.evaluate.judge_answers"),
     shell:
         "python -m scripts.evaluate.judge_answers --benchmark {wildcards.benchmark} --judge {wildcards.annotator}"
-        " {params.annotator} {params.files} --policy-name {wildcards.policy} --questions {input.questions}"
+        " {params.annotator} {params.files} {params.vllm} --policy-name {wildcards.policy} --questions {input.questions}"
         " --answers {input.answers} --cache results/{wildcards.study}/evaluation/replies/{wildcards.annotator}"
         " --seed {params.seed} --output {output.judgments} > {log} 2>&1"
 

@@ -27,6 +27,7 @@ rule generate_responses:  # line 4: n/2 at temperature 1.0, n/2 at 0.7; of a sam
         temperatures=lambda w: [actor.temperature for actor in actors(w).values()],
         counts=lambda w: [actor.n for actor in actors(w).values()],
         generation=flags({k: v for k, v in STUDY.generation if k != "shards"}),
+        vllm=vllm("generate_responses"),
         shards=STUDY.generation.shards,
         seed=STUDY.seed,
         code=code_digest("scripts.online.generate_responses"),
@@ -34,7 +35,7 @@ rule generate_responses:  # line 4: n/2 at temperature 1.0, n/2 at 0.7; of a sam
         "python -m scripts.online.generate_responses --prompts {input.prompts} --policy {input.policy}"
         " --policy-name {wildcards.policy} --sampler-name {wildcards.sampler} --prompt-set {wildcards.prompts}"
         " --actors {params.actors} --temperatures {params.temperatures} --counts {params.counts} {params.generation}"
-        " --seed {params.seed}"
+        " {params.vllm} --seed {params.seed}"
         " --shard {wildcards.shard} --shards {params.shards} --output {output.responses} > {log} 2>&1"
 
 
@@ -59,10 +60,11 @@ rule score_responses:
         runtime=resource("score_responses", "hours") * 60,
     params:
         scoring=flags(STUDY.scoring),
+        vllm=vllm("score_responses"),
         code=code_digest("scripts.online.score_responses"),
     shell:
         "python -m scripts.online.score_responses --responses {input.responses} --reward-model {input.model}"
-        " {params.scoring} --output {output.rewards} > {log} 2>&1"
+        " {params.scoring} {params.vllm} --output {output.rewards} > {log} 2>&1"
 
 
 rule rank_responses:  # the same by a pairwise preference model, which compares responses
@@ -87,11 +89,12 @@ rule rank_responses:  # the same by a pairwise preference model, which compares 
     params:
         ranking=lambda w: flags({key: getattr(JUDGES[w.preference], key) for key in ("ranking", "both_orders")}),
         scoring=flags(STUDY.scoring),
+        vllm=vllm("rank_responses"),
         seed=STUDY.seed,
         code=code_digest("scripts.online.rank_responses"),
     shell:
         "python -m scripts.online.rank_responses --responses {input.responses} --preference-model {input.model}"
-        " {params.ranking} {params.scoring} --seed {params.seed} --output {output.rewards} > {log} 2>&1"
+        " {params.ranking} {params.scoring} {params.vllm} --seed {params.seed} --output {output.rewards} > {log} 2>&1"
 
 
 rule score_gold:  # what the miniature world knows of the responses of Figure 3, for tables alone

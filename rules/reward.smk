@@ -108,11 +108,13 @@ rule score_pairs:  # which of two responses is better: RewardBench, and pairs of
         kind=lambda w: judge_kind(w.judge),
         orders=judge_orders,
         scoring=flags(STUDY.scoring),
+        vllm=vllm("score_pairs"),
         seed=STUDY.seed,
         code=code_digest("scripts.reward.score_pairs"),
     shell:
         "python -m scripts.reward.score_pairs --pairs {input.pairs} --of {wildcards.pairs} --model {input.model}"
-        " --kind {params.kind} {params.orders} {params.scoring} --seed {params.seed} --output {output.scores} > {log} 2>&1"
+        " --kind {params.kind} {params.orders} {params.scoring} {params.vllm} --seed {params.seed}"
+        " --output {output.scores} > {log} 2>&1"
 
 
 rule ask_pairs:  # the same of a chat model behind an endpoint (Table 1, "Prompting")

@@ -296,6 +296,26 @@ class Generation(Section):
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
 
 
+class Vllm(Section):
+    """How vLLM uses GPUs, in every job that starts it; tensor parallel over the GPUs that its rule asks for."""
+
+    gpu_memory_utilization: float = Field(
+        0.9, gt=0, le=1, description="Share of a GPU's memory for weights and KV cache."
+    )
+    prefix_caching: bool = Field(True, description="What prompts have in common is computed once.")
+    chunked_prefill: bool = Field(True, description="Long prompts are read in parts, beside decoding.")
+
+
+class VllmJob(Vllm):
+    """The same for one job; on a CPU only prefix caching is a choice."""
+
+    tensor_parallel: Positive = Field(1, description="GPUs among which the model is divided.")
+
+
+ONE_GPU = VllmJob()
+"""How vLLM is started unless a rule says otherwise."""
+
+
 class Limits(Section):
     """When a run stops: read on the validation prompts after each iteration; null: no limit."""
 
@@ -594,6 +614,7 @@ class Study(Section):
     samplers: dict[Name, list[Actor]] = {}
     generation: Generation = Generation()
     scoring: Scoring = Scoring()
+    vllm: Vllm = Vllm()
     runs: dict[Name, Run] = {}
     evaluation: Evaluation | None = None
     resources: dict[str, Resources] = {}

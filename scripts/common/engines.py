@@ -3,14 +3,26 @@
 import os
 from typing import Literal
 
+from scripts.common.config import VllmJob
 from scripts.common.errors import StudyError
 
 EngineName = Literal["auto", "vllm", "transformers"]
 
 
-def on_cpu(max_tokens: int) -> dict[str, object]:
-    """Chunked prefill crashes with seeds of single requests on the CPU; without it a prompt must fit into one batch."""
+def vllm_options(vllm: VllmJob, max_tokens: int) -> dict[str, object]:
+    """How vLLM is started on this machine, for sequences of at most `max_tokens`.
+
+    On the CPU chunked prefill crashes with seeds of single requests; without it a prompt must fit into one batch.
+    """
+    if has_cuda():
+        return {
+            "tensor_parallel_size": vllm.tensor_parallel,
+            "gpu_memory_utilization": vllm.gpu_memory_utilization,
+            "enable_prefix_caching": vllm.prefix_caching,
+            "enable_chunked_prefill": vllm.chunked_prefill,
+        }
     return {
+        "enable_prefix_caching": vllm.prefix_caching,
         "enforce_eager": True,
         "max_num_seqs": 256,
         "enable_chunked_prefill": False,

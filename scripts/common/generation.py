@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from scripts.common.batches import MINIMUM_ROWS, Batch, batches
-from scripts.common.engines import EngineName, has_cuda, import_vllm, on_cpu
+from scripts.common.config import ONE_GPU, VllmJob
+from scripts.common.engines import EngineName, import_vllm, vllm_options
 from scripts.common.errors import StudyError
 from scripts.common.gumbel import sample
 from scripts.common.models import Dtype, check_model_folder, for_inference, load_policy
@@ -59,6 +60,7 @@ class Settings:
     max_prompt_tokens: int
     max_new_tokens: int
     stop_ids: Sequence[int]
+    vllm: VllmJob = ONE_GPU
 
     @property
     def max_tokens(self) -> int:
@@ -133,7 +135,7 @@ class VllmEngine:
             dtype=settings.dtype,
             max_model_len=settings.max_tokens,
             seed=0,  # of what no request decides; every request brings its own
-            **({"enable_prefix_caching": True} if has_cuda() else on_cpu(settings.max_tokens)),
+            **vllm_options(settings.vllm, settings.max_tokens),
         )
 
     def generate(self, requests: Sequence[Request]) -> list[list[Response]]:

@@ -12,7 +12,8 @@ from typing import Literal, Protocol
 import numpy as np
 
 from scripts.common.batches import batches
-from scripts.common.engines import EngineName, has_cuda, import_vllm, on_cpu
+from scripts.common.config import ONE_GPU, VllmJob
+from scripts.common.engines import EngineName, has_cuda, import_vllm, vllm_options
 from scripts.common.errors import StudyError
 from scripts.common.models import Dtype, check_model_folder, for_inference, load_policy
 
@@ -33,11 +34,14 @@ class Reader(Protocol):
         ...
 
 
-def open_reader(choice: EngineName, model: Path, dtype: Dtype | Literal["auto"], token_budget: int) -> Reader:
+def open_reader(
+    choice: EngineName, model: Path, dtype: Dtype | Literal["auto"], token_budget: int, vllm: VllmJob = ONE_GPU
+) -> Reader:
     """Start an engine; `auto` takes vLLM on a GPU where it imports, else transformers, which starts in a moment.
 
     Args:
         token_budget: padded tokens of one batch of transformers.
+        vllm: how vLLM uses GPUs.
 
     Raises:
         StudyError: the folder holds no language model, or vLLM was asked for and does not import.
@@ -45,7 +49,7 @@ def open_reader(choice: EngineName, model: Path, dtype: Dtype | Literal["auto"],
     check_model_folder(model)
     if choice == "transformers" or (choice == "auto" and not has_cuda()) or not import_vllm(required=choice == "vllm"):
         return TransformersReader(model, dtype, token_budget)
-    return VllmReader(model, dtype)
+    return VllmReader(model, dtype, vllm)
 
 
 class TransformersReader:
@@ -87,7 +91,7 @@ class VllmReader:
 
     name = "vllm"
 
-    def __init__(self, model: Path, dtype: Dtype | Literal["auto"]) -> None:
+    def __init__(self, model: Path, dtype: Dtype | Literal["auto"], job: VllmJob) -> None:
         import vllm
 
         self._folder = model
@@ -97,9 +101,8 @@ class VllmReader:
             model=str(model),
             dtype=config.get("dtype", config.get("torch_dtype")) if dtype == "auto" else dtype,
             max_model_len=self._longest,
-            enable_prefix_caching=True,
             seed=0,
-            **({} if has_cuda() else on_cpu(self._longest)),
+            **vllm_options(job, self._longest),
         )
 
     def logits(self, prompts: Sequence[Sequence[int]], tokens: Sequence[int], progress: bool = False) -> np.ndarray:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from scripts.common.chat import Message, conversation_ids, prompt_ids
+from scripts.common.config import ONE_GPU, VllmJob
 from scripts.common.errors import StudyError
 from scripts.common.seeds import seed_from
 
@@ -138,6 +139,7 @@ class LocalJudge(Judge):
         token_budget: padded tokens of one batch.
         engine: see `next_tokens.open_reader`.
         progress: show a bar.
+        vllm: how vLLM uses GPUs.
     """
 
     def __init__(
@@ -148,13 +150,14 @@ class LocalJudge(Judge):
         token_budget: int = 16_384,
         engine: "EngineName" = "auto",
         progress: bool = False,
+        vllm: VllmJob = ONE_GPU,
     ) -> None:
         from scripts.common.models import load_tokenizer
         from scripts.common.next_tokens import open_reader
 
         self._tokenizer = load_tokenizer(folder)
         self._labels = label_ids(self._tokenizer)
-        self._reader = open_reader(engine, folder, dtype, token_budget)
+        self._reader = open_reader(engine, folder, dtype, token_budget, vllm)
         self._layout, self._progress = layout, progress
 
     def log_odds_of_a(self, comparisons: Sequence[Comparison]) -> np.ndarray:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from scripts.common import prefixes
 from scripts.common.batches import batches
 from scripts.common.chat import Message, conversation_ids, prompt_ids
-from scripts.common.engines import EngineName, has_cuda, import_vllm, on_cpu
+from scripts.common.config import ONE_GPU, VllmJob
+from scripts.common.engines import EngineName, has_cuda, import_vllm, vllm_options
 from scripts.common.errors import StudyError
 from scripts.common.models import Dtype, check_model_folder, for_inference, load_reward_model
 from scripts.common.prefixes import Conversation
@@ -60,7 +61,11 @@ def tokenize(
 
 
 def open_scorer(
-    choice: EngineName, reward_model: Path, dtype: Dtype | Literal["auto"], token_budget: int = TOKEN_BUDGET
+    choice: EngineName,
+    reward_model: Path,
+    dtype: Dtype | Literal["auto"],
+    token_budget: int = TOKEN_BUDGET,
+    vllm: VllmJob = ONE_GPU,
 ) -> Scorer:
     """Start an engine; `auto` takes vLLM on a GPU where it imports, else transformers, which starts in a moment.
 
@@ -70,7 +75,7 @@ def open_scorer(
     check_model_folder(reward_model)
     if choice == "transformers" or (choice == "auto" and not has_cuda()) or not import_vllm(required=choice == "vllm"):
         return TransformersScorer(for_inference(load_reward_model(reward_model, dtype)), token_budget)
-    return VllmScorer(reward_model, dtype)
+    return VllmScorer(reward_model, dtype, vllm)
 
 
 class TransformersScorer:
@@ -133,7 +138,7 @@ class VllmScorer:
 
     name = "vllm"
 
-    def __init__(self, reward_model: Path, dtype: Dtype | Literal["auto"]) -> None:
+    def __init__(self, reward_model: Path, dtype: Dtype | Literal["auto"], job: VllmJob) -> None:
         import vllm
 
         self.version = vllm.__version__
@@ -145,8 +150,7 @@ class VllmScorer:
             runner="pooling",
             dtype=config.get("dtype", config.get("torch_dtype")) if dtype == "auto" else dtype,
             max_model_len=self._longest,
-            enable_prefix_caching=True,
-            **({} if has_cuda() else on_cpu(self._longest)),
+            **vllm_options(job, self._longest),
         )
 
     def rewards(self, conversations: Sequence[Conversation]) -> list[float]:

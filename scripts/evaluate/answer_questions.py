@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.common import command, tables
 from scripts.common.chat import Message, end_of_turn_id, prompt_ids
+from scripts.common.config import ONE_GPU, VllmJob
 from scripts.common.errors import StudyError
 from scripts.common.generation import Engine, EngineName, Request, Settings, generate, open_engine
 from scripts.common.models import Dtype, load_tokenizer
@@ -50,6 +51,8 @@ class Args:
     """Type the policy computes in."""
     engine: EngineName = "auto"
     """auto: vLLM where it imports."""
+    vllm: VllmJob = ONE_GPU
+    """How vLLM uses GPUs."""
     seed: int = 1
     """Seed of the study."""
 
@@ -74,7 +77,7 @@ def main(args: Args) -> dict[str, Any]:
     ]
     tokenizer = load_tokenizer(args.policy)
     stop_ids = sorted({end_of_turn_id(tokenizer), tokenizer.eos_token_id} - {None})
-    settings = Settings(args.policy, args.dtype, args.max_prompt_tokens, args.max_new_tokens, stop_ids)
+    settings = Settings(args.policy, args.dtype, args.max_prompt_tokens, args.max_new_tokens, stop_ids, args.vllm)
     engine = open_engine(args.engine, settings)
     started = time.perf_counter()
     for turn in range(1, 1 + max(len(dialogue.question["turns"]) for dialogue in dialogues)):

@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts.common import command, tables
-from scripts.common.engines import EngineName, has_cuda, import_vllm, on_cpu
+from scripts.common.config import ONE_GPU, VllmJob
+from scripts.common.engines import EngineName, has_cuda, import_vllm, vllm_options
 from scripts.common.errors import StudyError
 from scripts.common.models import Dtype, check_model_folder
 from scripts.common.seeds import short_digest
@@ -75,6 +76,8 @@ class Args:
     """Type the policy computes in."""
     engine: EngineName = "auto"
     """The harness's backend; auto: vLLM with a GPU where it imports, else transformers."""
+    vllm: VllmJob = ONE_GPU
+    """How vLLM uses GPUs."""
     execute_generated_code: bool = False
     """Run the programs that the policy writes, each in a sandbox without network, files or rights."""
 
@@ -183,7 +186,7 @@ def _open_model(args: Args) -> tuple["LM", str]:
                 "Choose --engine transformers."
             ) from None
         longest = json.loads((args.policy / "config.json").read_text())["max_position_embeddings"]
-        options = {} if has_cuda() else on_cpu(longest)
+        options = vllm_options(args.vllm, longest)
         model = VLLM(pretrained=str(args.policy), dtype=args.dtype, batch_size="auto", **options)
         return model, f"vllm {vllm.__version__}"
     import transformers

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scripts.common import command, tables
-from scripts.common.config import Endpoint
+from scripts.common.config import ONE_GPU, Endpoint, VllmJob
 from scripts.common.endpoint import ask
 from scripts.common.errors import StudyError
 from scripts.evaluate.judging import alpaca_eval, arena_hard, mt_bench
@@ -49,6 +49,8 @@ class Args:
     """kind endpoint: where, which model, how fast, at what price."""
     model: command.Input | None = None
     """kind vllm: folder of a chat model; kind preference: folder of a preference model."""
+    vllm: VllmJob = ONE_GPU
+    """kind vllm: how it uses GPUs."""
     verdict: Verdict = "text"
     """How AlpacaEval's preference is asked for and read."""
     prompt: command.Input | None = None
@@ -91,7 +93,7 @@ def in_words(
 
 def _judge_of_words(args: Args) -> Ask:
     if args.kind == "vllm":
-        return ask_in_process(_folder(args), args.cache)
+        return ask_in_process(_folder(args), args.cache, args.vllm)
     if not args.endpoint.base_url or not args.endpoint.model:
         raise StudyError("--kind endpoint needs --endpoint.base-url and --endpoint.model.")
     return lambda requests: ask(args.endpoint, requests, args.cache)

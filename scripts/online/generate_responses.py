@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 
 from scripts.common import checkpoints, chunks, command, rollouts, tables
 from scripts.common.chat import end_of_turn_id, prompt_ids
+from scripts.common.config import ONE_GPU, VllmJob
 from scripts.common.errors import StudyError
 from scripts.common.generation import RESPONSES_AT_ONCE, EngineName, Request, Response, Settings, open_engine
 from scripts.common.generation import chunks as cuts
@@ -60,6 +61,8 @@ class Args:
     """Type the policy computes in."""
     engine: EngineName = "auto"
     """auto: vLLM where it imports."""
+    vllm: VllmJob = ONE_GPU
+    """How vLLM uses GPUs."""
     seed: int = 1
     """Seed of the study."""
     shard: int = 0
@@ -100,7 +103,7 @@ def _generate(args: Args) -> dict[str, Any]:
         for actor, temperature, n in zip(args.actors, args.temperatures, args.counts, strict=True)
     ]
     stop_ids = sorted({end_of_turn_id(tokenizer), tokenizer.eos_token_id} - {None})
-    settings = Settings(args.policy, args.dtype, args.max_prompt_tokens, args.max_new_tokens, stop_ids)
+    settings = Settings(args.policy, args.dtype, args.max_prompt_tokens, args.max_new_tokens, stop_ids, args.vllm)
     engine = open_engine(args.engine, settings)
 
     counts = [task.request.n for task in tasks]

@@ -20,6 +20,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from scripts.common import command, tables
+from scripts.common.config import ONE_GPU, VllmJob
 from scripts.common.engines import EngineName
 from scripts.common.errors import StudyError
 from scripts.common.models import Dtype
@@ -48,6 +49,8 @@ class Args:
     """The study's seed: it draws who meets whom first, by the texts of the responses."""
     engine: EngineName = "auto"
     """vllm or transformers; auto takes vLLM on a GPU where it imports."""
+    vllm: VllmJob = ONE_GPU
+    """How vLLM uses GPUs."""
     dtype: Dtype | Literal["auto"] = "auto"
     """Type the preference model computes in; auto: that of its weights."""
     token_budget: int = TOKEN_BUDGET
@@ -59,7 +62,9 @@ def main(args: Args) -> dict[str, Any]:
     from tqdm import tqdm
 
     total = tables.count_rows(args.responses, tables.RESPONSES)
-    judge = LocalJudge(args.preference_model, args.dtype, token_budget=args.token_budget, engine=args.engine)
+    judge = LocalJudge(
+        args.preference_model, args.dtype, token_budget=args.token_budget, engine=args.engine, vllm=args.vllm
+    )
     compared = prompts = 0
     started = time.perf_counter()
     with (

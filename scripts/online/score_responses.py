@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scripts.common import checkpoints, chunks, command, tables
+from scripts.common.config import ONE_GPU, VllmJob
 from scripts.common.engines import EngineName
 from scripts.common.models import Dtype, load_tokenizer
 from scripts.common.prefixes import Conversation
@@ -32,6 +33,8 @@ class Args:
     """Shard of rewards (table contract: rewards), rows in the order of the responses."""
     engine: EngineName = "auto"
     """Who computes: vLLM, transformers, or (auto) vLLM on a GPU where it imports, else transformers."""
+    vllm: VllmJob = ONE_GPU
+    """How vLLM uses GPUs."""
     token_budget: int = TOKEN_BUDGET
     """Tokens that transformers computes at once."""
     dtype: Dtype | Literal["auto"] = "auto"
@@ -48,7 +51,7 @@ def main(args: Args) -> dict[str, Any]:
 def _score(args: Args) -> dict[str, Any]:
     total = tables.count_rows(args.responses, tables.RESPONSES)
     tokenizer = load_tokenizer(args.reward_model)
-    scorer = open_scorer(args.engine, args.reward_model, args.dtype, args.token_budget)
+    scorer = open_scorer(args.engine, args.reward_model, args.dtype, args.token_budget, args.vllm)
     started = time.perf_counter()
     tokens = scored_tokens = 0
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from scripts.common import command
+from scripts.common.config import ONE_GPU, VllmJob
 from scripts.common.engines import EngineName
 from scripts.common.models import Dtype, load_tokenizer
 from scripts.common.preferences import LAYOUT, QUESTION, LocalJudge
@@ -40,6 +41,8 @@ class Args:
     """The study's seed."""
     engine: EngineName = "auto"
     """vllm or transformers; auto takes vLLM on a GPU where it imports."""
+    vllm: VllmJob = ONE_GPU
+    """How vLLM uses GPUs."""
     dtype: Dtype | Literal["auto"] = "auto"
     """Type the model computes in; auto: that of its weights."""
     token_budget: int = TOKEN_BUDGET
@@ -52,10 +55,11 @@ def main(args: Args) -> dict[str, Any]:
         conversations = tokenize(
             load_tokenizer(args.model), [*pairs.prompts, *pairs.prompts], [*pairs.chosen, *pairs.rejected]
         )
-        rewards = open_scorer(args.engine, args.model, args.dtype, args.token_budget).rewards(conversations)
+        scorer = open_scorer(args.engine, args.model, args.dtype, args.token_budget, args.vllm)
+        rewards = scorer.rewards(conversations)
         return write_scores(pairs, *np.array(rewards).reshape(2, -1), args.output)
     layout = LAYOUT if args.kind == "preference" else QUESTION
-    judge = LocalJudge(args.model, args.dtype, layout, args.token_budget, args.engine, progress=True)
+    judge = LocalJudge(args.model, args.dtype, layout, args.token_budget, args.engine, progress=True, vllm=args.vllm)
     return judge_pairs(pairs, judge, args.both_orders, args.seed, args.output)
 
 

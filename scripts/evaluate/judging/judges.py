@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.common.config import ONE_GPU, VllmJob
 from scripts.common.endpoint import Asked, ChatRequest
-from scripts.common.engines import has_cuda, import_vllm, on_cpu
+from scripts.common.engines import has_cuda, import_vllm, vllm_options
 from scripts.common.errors import StudyError
 from scripts.common.preferences import Comparison
 from scripts.common.reply_cache import Reply, ReplyCache, digest
@@ -37,7 +38,7 @@ class Numbers:
 # --- asked in words ---------------------------------------------------------------------------------------------------
 
 
-def ask_in_process(model: Path, cache: Path) -> Ask:
+def ask_in_process(model: Path, cache: Path, vllm: VllmJob = ONE_GPU) -> Ask:
     """A chat model in this process, by vLLM; it is started when the cache can't answer."""
 
     def ask(requests: Sequence[ChatRequest]) -> Asked:
@@ -48,7 +49,7 @@ def ask_in_process(model: Path, cache: Path) -> Ask:
         with ReplyCache(cache) as known:
             new = {key: i for i, key in enumerate(keys) if known.get(key) is None}
             if new:
-                replies = _chat(model, [requests[i] for i in new.values()])
+                replies = _chat(model, [requests[i] for i in new.values()], vllm)
                 for (key, i), reply in zip(new.items(), replies, strict=True):
                     known.put(key, bodies[i], reply)
             found = [known.get(key) for key in keys]
@@ -57,7 +58,7 @@ def ask_in_process(model: Path, cache: Path) -> Ask:
     return ask
 
 
-def _chat(model: Path, requests: Sequence[ChatRequest]) -> list[Reply]:
+def _chat(model: Path, requests: Sequence[ChatRequest], job: VllmJob) -> list[Reply]:
     import_vllm(required=True)
     from vllm import LLM, SamplingParams
 
@@ -68,7 +69,7 @@ def _chat(model: Path, requests: Sequence[ChatRequest]) -> list[Reply]:
         for request in requests
     ]
     longest = json.loads((model / "config.json").read_text())["max_position_embeddings"]
-    options = {} if has_cuda() else {"dtype": "float32", **on_cpu(longest)}
+    options = vllm_options(job, longest) | ({} if has_cuda() else {"dtype": "float32"})
     llm = LLM(model=str(model), seed=0, **options)
     outputs = llm.chat([list(request.messages) for request in requests], sampling)
     replies = []

@@ -4,7 +4,8 @@ import pytest
 import torch
 from scipy import stats
 
-from scripts.common import tables
+from scripts.common import engines, tables
+from scripts.common.config import VllmJob
 from scripts.common.engines import import_vllm
 from scripts.common.generation import Request, Settings, generate, open_engine
 from scripts.common.models import load_policy
@@ -96,3 +97,16 @@ def test_first_token_follows_the_policys_distribution(engine, policy):
     common = expected >= 5
     observed, wanted = (torch.cat([x[common], x[~common].sum().view(1)]).numpy() for x in (counts, expected))
     assert stats.chisquare(observed, wanted).pvalue > 0.001
+
+
+def test_what_the_study_says_of_vllm_reaches_the_engine(engine, policy, monkeypatch):
+    """On a CPU prefix caching alone is a choice; on a GPU all of it, as vLLM itself reads its arguments."""
+    from vllm.engine.arg_utils import EngineArgs
+
+    assert engine._llm.llm_engine.vllm_config.cache_config.enable_prefix_caching is True
+    job = VllmJob(gpu_memory_utilization=0.5, prefix_caching=False, chunked_prefill=False, tensor_parallel=4)
+    assert engines.vllm_options(job, 64)["enable_prefix_caching"] is False
+    monkeypatch.setattr(engines, "has_cuda", lambda: True)
+    found = EngineArgs(model=str(policy), **engines.vllm_options(job, 64))
+    assert (found.tensor_parallel_size, found.gpu_memory_utilization) == (4, 0.5)
+    assert (found.enable_prefix_caching, found.enable_chunked_prefill) == (False, False)
