@@ -53,6 +53,7 @@ def fit(
         set_seed(args.seed)
         trainer = build({**_options(args.optimisation, args.seed, work), "deepspeed": deepspeed and str(deepspeed)})
         lora.settle(trainer.model, args.optimisation.lora)
+        repeated = _use_global_batches(trainer, args.optimisation.global_batch)
         begun = checkpoints.shape(resumed) if resumed else None
         _check_shape(trainer, args.optimisation.global_batch, work, begun)
         asked_to_stop = _replace_callbacks(trainer)
@@ -77,6 +78,7 @@ def fit(
             remove(work)
     return {
         "examples": len(trainer.train_dataset),
+        "repeated_examples": repeated,
         "steps": trainer.state.global_step,
         "resumed_at_step": int(resumed.name.rpartition("-")[2]) if resumed else 0,
         "first_loss": steps[0]["loss"],
@@ -161,6 +163,17 @@ def _options(optimisation: Optimisation, seed: int, work: Path) -> dict[str, Any
         "logging_steps": 1,
         "report_to": "none",
     }
+
+
+def _use_global_batches(trainer: "Trainer", size: int) -> int:
+    """Train on the same batches whatever the number of processes; returns how many rows an epoch has twice for it."""
+    from scripts.common.global_batches import GlobalBatches
+
+    def sampler(rows: "Dataset") -> GlobalBatches:
+        return GlobalBatches(rows, size, trainer.args.seed, lambda: trainer.state.global_step)
+
+    trainer._get_train_sampler = sampler
+    return len(sampler(trainer.train_dataset)) - len(trainer.train_dataset)
 
 
 def _check_shape(trainer: "Trainer", global_batch: int, work: Path, begun: Mapping[str, Any] | None) -> None:
