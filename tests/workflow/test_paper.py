@@ -35,6 +35,6 @@ def test_the_papers_study_in_miniature_runs_to_its_end(tmp_path):
     assert set(chat["policy"]) == trained | {"gemma_7b_it", "zephyr_7b_beta", "llama_3_8b_it"}
     for column in ("lc_alpaca_eval", "alpaca_eval", "mt_bench", "arena_hard"):
         assert chat[column].null_count() == 0
-    assert set(pl.read_csv(tables / "table1_reward_models.csv")["judge"]) >= {"prompted", "mix1", "mix2", "ultrarm"}
+    assert set(pl.read_csv(tables / "table1_reward_models.csv")["model"]) >= {"prompted", "mix1", "mix2", "ultrarm"}
     two_ranks = json.loads((study.results / "models/preference/pairwise/manifest.json").read_text())
     assert two_ranks["facts"]["processes"] == 2
