@@ -1,7 +1,6 @@
-"""The paper's study without its hardware: what would run, from local copies alone; and in miniature, to the last figure."""
+"""The paper's study without its hardware: what would run, from local copies alone; and in miniature, to its end."""
 
 import json
-from collections import Counter
 
 import polars as pl
 import pytest
