@@ -9,6 +9,7 @@ RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 SNAKEMAKE := $(RUN) snakemake --profile profiles/local $$(if [ -t 2 ]; then echo --logger rich; else echo --quiet rules; fi)
 DATA ?= ../shared/data
 STUDY ?= paper
+PRESETS ?=
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -39,8 +40,8 @@ test-faults: $(VENV)/.installed ## every fault on every stage; writes the README
 	$(RUN) FAULT_ROWS=benchmarks/results/faults.csv python -m pytest tests/faults/test_matrix.py tests/faults/test_elastic.py
 	$(RUN) python -m tests.faults.table
 
-plan: $(VENV)/.installed ## jobs, GPU-hours, disk and wall time before a study is launched: make plan STUDY=paper
-	@$(RUN) python -m scripts.report.plan --config config/$(STUDY).yaml
+plan: $(VENV)/.installed ## jobs, GPU-hours, memory, disk, wall time before a launch: make plan STUDY=paper PRESETS=small
+	@$(RUN) python -m scripts.report.plan --config config/$(STUDY).yaml $(PRESETS:%=config/presets/%.yaml)
 
 stale: $(VENV)/.installed ## what a run would rebuild, and why: make stale STUDY=demo
 	@$(RUN) python -m scripts.report.stale --config config/$(STUDY).yaml

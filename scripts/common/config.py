@@ -618,6 +618,7 @@ class Study(Section):
     runs: dict[Name, Run] = {}
     evaluation: Evaluation | None = None
     resources: dict[str, Resources] = {}
+    gpu_memory_gb: float = Field(80, gt=0, description="Of one GPU, in 10^9 bytes; `make plan` says what will not fit.")
 
     @model_validator(mode="before")
     @classmethod
@@ -748,7 +749,28 @@ def load(values: dict[str, Any]) -> Study:
     Raises:
         StudyError: names every offending key with its path, its value and what is allowed.
     """
-    return validated(Study, complete(values))
+    return validated(Study, complete(without(values)))
+
+
+LEFT_OUT = (("reward_models",), ("preference_models",), ("prompted_judges",), ("runs",), ("evaluation", "baselines"))
+"""Where an entry that a file beneath names can be left out by `false`; sources of data: see `catalogue`."""
+
+
+def without(values: dict[str, Any]) -> dict[str, Any]:
+    """The values with the entries gone that say `false`."""
+    for path in LEFT_OUT:
+        inner: Any = values
+        for key in path:
+            inner = inner.get(key) if isinstance(inner, dict) else None
+        if isinstance(inner, dict):
+            change: Any = {name: entry for name, entry in inner.items() if entry is not False}
+            values = _replaced(values, path, change)
+    return values
+
+
+def _replaced(values: dict[str, Any], path: tuple[str, ...], new: Any) -> dict[str, Any]:
+    key, *rest = path
+    return {**values, key: _replaced(values[key], tuple(rest), new) if rest else new}
 
 
 def validated(section: type[S], values: Any) -> S:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.common import command, lora, training
+from scripts.common import command, launch, lora, training
 from scripts.common.config import DPO, Optimisation
 from scripts.common.errors import StudyError
 from scripts.common.provenance import digest
@@ -51,15 +51,19 @@ def main(args: Args) -> dict[str, Any]:
 
     def build(options: dict[str, Any]) -> DPOTrainer:
         loaded = training.load_options(args.optimisation)
-        return DPOTrainer(
+        reference = load_policy(args.reference, **loaded)
+        trainer = DPOTrainer(
             model=load_policy(args.policy, **loaded),
-            ref_model=load_policy(args.reference, **loaded),
+            ref_model=reference,
             # The reference's log-probabilities are computed once, not once an epoch beside the policy's.
             args=DPOConfig(**options, **loss(args.dpo), beta=args.dpo.beta, precompute_ref_log_probs=True),
             train_dataset=training.conversational_pairs(args.pairs, Path(options["output_dir"])),
             processing_class=load_tokenizer(args.policy),
             peft_config=lora.adapter_config(args.optimisation.lora, "CAUSAL_LM"),
         )
+        if not launch.sharded(args.optimisation):
+            reference.to("cpu")  # all that it is asked for has been computed: its room on the GPU is the optimiser's
+        return trainer
 
     def check_reference(steps: list[dict[str, Any]]) -> None:
         """Where policy and reference are the same model, the first step's margin is 0: another reference shows here."""

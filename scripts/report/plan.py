@@ -1,4 +1,4 @@
-"""A plan before the bill: jobs, tokens, GPU-hours, disk, the critical path, and the wall time on a cluster.
+"""A plan before the bill: jobs, tokens, GPU-hours, memory, disk, the critical path, and the wall time on a cluster.
 
 The jobs are those that Snakemake's dry run lists. Rows and tokens are measured where the study has results, else
 estimated from its configuration and the paper's Table 5; seconds come from Snakemake's records where a job has run,
@@ -21,6 +21,7 @@ from scripts.common.errors import StudyError
 from scripts.common.files import publish
 from scripts.report.plan_disk import rooms
 from scripts.report.plan_jobs import Job, dry_run, parse_jobs, read_study, with_shards
+from scripts.report.plan_memory import needs
 from scripts.report.plan_schedule import Cluster, critical_path, simulate
 from scripts.report.plan_sizes import Sizes
 from scripts.report.plan_work import THROUGHPUT, Cost, cost_of, model_class, read_throughput, throughput_of
@@ -114,6 +115,7 @@ def make_plan(study: Study, jobs: Sequence[Job], args: Args) -> dict[str, Any]:
         "cores": args.cores,
         "unpinned": unpinned(study),
         "rules": [_rule(rule, jobs, cost) for rule in dict.fromkeys(job.rule for job in jobs)],
+        "memory": [asdict(need) for need in needs(study, jobs)],
         "disk": [asdict(room) for room in rooms(jobs, cost, sizes)],
         "critical_path": [
             {"job": job.name, "rule": job.rule, "seconds": seconds[job.name], "basis": cost[job.name].basis}

@@ -63,7 +63,7 @@ def _estimate(job: Job, cost: Cost, sizes: Sizes) -> tuple[str, float, str]:
         case "retrieve_model" | "retrieve_reward_model" | "train_base" | "create_base":
             return "models", sizes.parameters() * 2, "2 or 4 bytes a parameter, by dtype"
         case "train_sft" | "train_reward_model" | "train_preference_model" | "train_dpo":
-            size = sizes.parameters() * BYTES_PER_WEIGHT[_optimisation(study, job).dtype]
+            size = sizes.parameters() * BYTES_PER_WEIGHT[optimisation_of(study, job).dtype]
             return "models", size * len(job.outputs), "2 or 4 bytes a parameter, by dtype"
         case "generate_responses":
             return "responses", cost.amount * BYTES_PER_TOKEN, text
@@ -94,7 +94,8 @@ def _text(pairs: Pairs) -> float:
     return pairs.pairs * pairs.comparison_tokens * BYTES_PER_TOKEN
 
 
-def _optimisation(study: Study, job: Job) -> Optimisation:
+def optimisation_of(study: Study, job: Job) -> Optimisation:
+    """How a training job trains."""
     if job.rule == "train_sft" and study.sft:
         return study.sft
     if job.rule == "train_reward_model":

@@ -17,7 +17,7 @@ def show(plan: dict[str, Any]) -> None:
         console.width = PLAIN_WIDTH
     named = " ".join(plan["configs"])
     console.print(f"[bold]Plan of the study {plan['study']}[/bold] ({named}; {plan['model']} on {plan['device']})\n")
-    for part in (_rules(plan), _disk(plan), _path(plan), _choices(plan)):
+    for part in filter(None, (_rules(plan), _memory(plan), _disk(plan), _path(plan), _choices(plan))):
         console.print(part)
         console.print()
     for title, lines in (("Figures", _figures(plan)), ("Throughput", _speeds(plan))):
@@ -36,6 +36,11 @@ def warnings(plan: dict[str, Any]) -> list[str]:
         f"{duration(row['limit_seconds'])}: raise resources.{row['rule']}.hours"
         for row in plan["rules"]
         if row["limit_seconds"] and row["longest_seconds"] > row["limit_seconds"]
+    ]
+    found += [
+        f"a job of {row['rule']} takes {room(row['total'])} of a GPU's {room(row['limit'])}: {row['advice']}"
+        for row in plan["memory"]
+        if row["advice"]
     ]
     if plan["unpinned"]:
         found.append(f"`make pin` first, or the hub may change {'; '.join(plan['unpinned'])}")
@@ -125,6 +130,24 @@ def _bill(plan: dict[str, Any]) -> tuple[str, str, Callable[[float], str]]:
     if any(row["gpus"] for row in plan["rules"]):
         return "gpu_hours", "GPU-h", lambda hours: f"{hours:,.1f}"
     return "core_hours", "core time", lambda hours: duration(3600 * hours)
+
+
+def _memory(plan: dict[str, Any]) -> Any:
+    if not plan["memory"]:
+        return None
+    parts = ["weights", "gradients", "optimiser", "activations", "reference", "cache"]
+    rows = []
+    for row in plan["memory"]:
+        mark = " !" if row["advice"] else ""
+        sizes = [room(row[part]) if row[part] else "-" for part in parts]
+        name = row["model"].rpartition("/")[2]
+        rows.append([row["rule"], name, str(row["gpus"]), *sizes, f"{room(row['total'])}{mark}"])
+    columns = [("rule", True), ("model", True), ("GPUs", False), *((part, False) for part in parts), ("total", False)]
+    caption = (
+        f"Estimated by the formulas of scripts/report/memory.py; a GPU has {room(plan['memory'][0]['gpu'])} "
+        "(gpu_memory_gb).\nTotal: with the CUDA context; cache: of one sequence of full length; !: does not fit."
+    )
+    return _table("Memory of a GPU", columns, rows, caption)
 
 
 def _disk(plan: dict[str, Any]) -> Any:

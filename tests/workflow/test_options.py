@@ -112,6 +112,24 @@ def test_presets_of_the_released_code(tmp_path, preset, reference, count, smooth
     assert values(commands["models/sft"], "optimisation.epochs") == ["3" if preset.endswith("10") else "1"]
 
 
+def test_the_small_study_with_adapters(tmp_path):
+    """One GPU: presets are laid over each other, adapters reach every training, and nobody wants a run left out."""
+    files = (ROOT / "config/paper.yaml", *(ROOT / f"config/presets/{name}.yaml" for name in ("small", "lora")))
+    commands = planned_commands(Study(tmp_path, files, "small"))
+    trainings = {path: command for path, command in commands.items() if "optimisation" in command}
+    assert set(trainings) >= {
+        "models/sft",
+        "models/reward/mix2",
+        "models/preference/pairwise",
+        "runs/concise/iter3/policy",
+    }
+    for path, command in trainings.items():
+        dpo = "dpo." if path.startswith("runs") else ""
+        assert values(command, f"{dpo}optimisation.lora.rank") == ["64"]
+        assert command.startswith("python -m")  # one process
+    assert not any("ultrarm" in path for path in commands)
+
+
 @pytest.mark.slow
 def test_three_policies_generate_and_are_paired(tmp_path):
     """For real: the policy before, and the one after its first epoch, write responses of their own; all are paired."""

@@ -280,3 +280,20 @@ def test_gold_is_no_reward_models_name(demo):
     demo["reward_models"]["gold"] = EXTERNAL
     with pytest.raises(StudyError, match="'gold' is the name of the world's own reward"):
         config.load(demo)
+
+
+def test_an_entry_that_says_false_is_left_out():
+    """A layer can take runs, reward models and baselines out of the study beneath."""
+    values = config.merge(
+        read("paper.yaml"),
+        {
+            "runs": {"ultrarm": False},
+            "reward_models": {"ultrarm": False},
+            "evaluation": {"baselines": {"gemma_7b_it": False}},
+        },
+    )
+    study = config.load(values)
+    assert (list(study.runs), list(study.reward_models)) == (["iterative", "concise", "offline"], ["mix1", "mix2"])
+    assert study.evaluation is not None
+    assert "gemma_7b_it" not in study.evaluation.baselines
+    assert values["runs"]["ultrarm"] is False  # what was given stays as it is
