@@ -19,9 +19,8 @@ NGRAM, OVERLAP = 8, 0.5
 Row = dict[str, Any]
 
 
-def digest(value: Any) -> str:
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def md5(text: str | None) -> str:
+    return "null" if text is None else hashlib.md5(text.encode()).hexdigest()
 
 
 def standard(columns: dict[str, list], source: str) -> dict[str, list]:
@@ -37,10 +36,11 @@ def standard_groups(columns: dict[str, list], source: str) -> dict[str, list]:
 
 def identified(pair: Row, source: str) -> Row:
     prompt = json.dumps(pair["prompt"], separators=(",", ":"), ensure_ascii=False)
+    prompt_id = hashlib.sha256(prompt.encode()).hexdigest()[:16]
     return {
-        "pair_id": digest([source, prompt, pair["chosen"], pair["rejected"]]),
+        "pair_id": md5(f"{source} {prompt_id} {md5(pair['chosen'])} {md5(pair['rejected'])}")[:16],
         "source": source,
-        "prompt_id": hashlib.sha256(prompt.encode()).hexdigest()[:16],
+        "prompt_id": prompt_id,
         **pair,
     }
 

@@ -3,8 +3,10 @@
 -- Identities: sixteen hexadecimal digits of SHA-256. JSON keeps apart what plain concatenation would confuse.
 CREATE MACRO short_digest(parts) AS left(sha256(CAST(to_json(parts) AS VARCHAR)), 16);
 CREATE MACRO prompt_identity(prompt) AS coalesce(short_digest(prompt), short_digest('null'));
-CREATE MACRO pair_identity(source, prompt, chosen, rejected) AS
-    short_digest([source, CAST(to_json(prompt) AS VARCHAR), chosen, rejected]);
+-- Of a pair, the MD5 of its parts' identities: it reads the long texts once, in half of the time of SHA-256.
+CREATE MACRO pair_identity(source, prompt_id, chosen, rejected) AS left(
+    md5(concat_ws(' ', source, prompt_id, coalesce(md5(chosen), 'null'), coalesce(md5(rejected), 'null'))), 16
+);
 
 -- Draws by identity: an order, and a number in [0, 1), that no other row and no layout of files changes.
 CREATE MACRO draw(seed, identity) AS sha256(CAST(seed AS VARCHAR) || ':' || identity);
@@ -13,11 +15,12 @@ CREATE MACRO uniform(seed, identity) AS CAST('0x' || left(draw(seed, identity), 
 -- By how many percent a number lies above another one; null where there is none.
 CREATE MACRO percent_above(measured, printed) AS round(100 * (measured / nullif(printed, 0) - 1), 1);
 
--- Text. Whole texts are scanned often, and `trim` and `translate` are slow: they are asked only where there is need.
+-- Text. Whole texts are scanned often, so nothing is cut where nothing is to cut; `trim` with a set of characters and
+-- `translate` take twice as long as what stands here.
 CREATE MACRO is_blank(content) AS NOT regexp_matches(content, '[^ \t\n\r]');
 CREATE MACRO has_space_around(content) AS regexp_matches(left(content, 1) || right(content, 1), '[ \t\n\r]');
 CREATE MACRO stripped(content) AS
-    CASE WHEN has_space_around(content) THEN trim(content, e' \t\n\r') ELSE content END;
+    CASE WHEN has_space_around(content) THEN regexp_replace(content, '^[ \t\n\r]+|[ \t\n\r]+$', '', 'g') ELSE content END;
 -- what is left of a text, case and white space aside
 CREATE MACRO squeezed(content) AS replace(
     replace(replace(replace(replace(lower(content), ' ', ''), e'\n', ''), e'\t', ''), e'\r', ''), e'\f', ''
@@ -47,13 +50,14 @@ END;
 
 -- A dialogue written as "\n\nHuman: ...\n\nAssistant: ..." (HH-RLHF, Nectar), told turn by turn.
 CREATE MACRO opens_with_a_turn(dialogue) AS regexp_matches(dialogue, '^\s*\n\n(Human|Assistant):');
-CREATE MACRO turns(dialogue) AS list_transform(
-    list_zip(
-        regexp_extract_all(dialogue, '\n\n(Human|Assistant):', 1),
-        regexp_split_to_array(dialogue, '\n\n(?:Human|Assistant):')[2:]
-    ),
-    lambda turn: message(CASE turn[1] WHEN 'Human' THEN 'user' ELSE 'assistant' END, stripped(turn[2]))
-);
+-- what stands before the first of them is no turn
+CREATE MACRO turns(dialogue) AS flatten(list_transform(
+    string_split(dialogue, e'\n\nHuman:'),
+    lambda exchange: list_transform(
+        string_split(exchange, e'\n\nAssistant:'),
+        lambda said, i: message(CASE i WHEN 1 THEN 'user' ELSE 'assistant' END, stripped(said))
+    )
+))[2:];
 
 -- Comparisons: {chosen, rejected, chosen_score, rejected_score, defect}.
 CREATE MACRO comparison(better, worse, reason) AS {

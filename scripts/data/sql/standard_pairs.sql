@@ -1,6 +1,6 @@
 -- The standard pairs of a source: its adapter's pairs with their identities; a text that is missing is a defect.
 SELECT
-    pair_identity($source, prompt, chosen, rejected) AS pair_id,
+    pair_identity($source, prompt_identity(prompt), chosen, rejected) AS pair_id,
     $source AS source,
     prompt_identity(prompt) AS prompt_id,
     prompt,
