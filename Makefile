@@ -1,7 +1,7 @@
 # make help lists the targets. The two that a newcomer needs: make demo, make test.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo theory real test test-slow test-slurm test-faults pin plan stale freeze lint clean findings schema lock venv
+.PHONY: help demo theory real test test-slow test-gpu test-slurm test-faults pin plan stale freeze lint clean findings schema lock venv
 
 VENV := .venv
 PYTHON ?= python3
@@ -24,11 +24,14 @@ real: $(VENV)/.installed ## a tiny reward model on real preference pairs: make r
 	@$(RUN) python -m scripts.report.summarise --held-out results/real/tables/reward_models_held_out.csv --page results/real/report/index.html
 
 test: $(VENV)/.installed ## unit, workflow and fault tests
-	$(RUN) python -m pytest tests/unit -n 2 -m "not slow"
+	$(RUN) python -m pytest tests/unit tests/gpu -n 2 -m "not slow"  # of tests/gpu the part that a CPU can do
 	$(RUN) python -m pytest tests/workflow tests/faults tests/slurm -m "not slurm and not slow and not faults"  # Snakemake uses both cores itself
 
 test-slow: $(VENV)/.installed ## ranks under DeepSpeed, shards with vLLM, a judge that vLLM serves, real preference pairs where at hand
 	$(RUN) python -m pytest tests/unit tests/workflow -m slow
+
+test-gpu: $(VENV)/.installed ## every stage on a GPU of 40 GB against the CPU; FILE=figures.json keeps memory and speed
+	FILE="$(FILE)" $(RUN) python -m pytest tests/gpu -m gpu -s
 
 test-slurm: $(VENV)/.installed ## a tiny study through a private SLURM (as root; apt-get install slurmctld slurmd slurm-client munge)
 	$(RUN) python -m pytest tests/slurm -m slurm

@@ -15,3 +15,10 @@ def attention(dtype: Dtype) -> Literal["flash_attention_2", "sdpa"]:
 def liger() -> bool:
     """Whether Liger's Triton kernels (norms, rotary embeddings, SwiGLU) take the place of those of transformers."""
     return has_cuda() and find_spec("liger_kernel") is not None
+
+
+def peak_memory() -> dict[str, float]:
+    """The most memory of its GPU that this process has held, in 10^9 bytes; nothing without a GPU."""
+    import torch
+
+    return {"peak_gpu_gb": torch.cuda.max_memory_allocated() / 1e9} if has_cuda() else {}

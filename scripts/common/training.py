@@ -86,6 +86,7 @@ def fit(
         "mean_loss": result.training_loss,
         "processes": trainer.args.world_size,
         "global_batch": args.optimisation.global_batch,
+        **kernels.peak_memory(),
     }
 
 

@@ -19,6 +19,11 @@ COMPARED = ["[CONTEXT]", "[RESPONSE", "A]", "B]", "A", "B"]  # what a preference
 
 @pytest.fixture(scope="session")
 def tokenizer():
+    return word_tokenizer()
+
+
+def word_tokenizer():
+    """A tokenizer that knows `WORDS`, roles and ends, and what a preference model reads."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 

@@ -1,84 +1,35 @@
 """Adapters by their effect in all four stages: only they are trained, and W + alpha / rank B A is published whole."""
 
 import copy
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from scripts.common import lora, tables, training
+from scripts.common import lora, training
 from scripts.common.config import DPO, Lora, Optimisation
 from scripts.common.errors import StudyError
 from scripts.common.models import load_policy, load_reward_model, load_tokenizer
 from scripts.online import train_dpo
-from scripts.reward import train_preference_model, train_reward_model
-from scripts.sft import train_sft
-from tests.unit.engines_fixtures import TEMPLATE, WORDS, save_policy, user
-from tests.unit.online.test_train_dpo import pair_rows
-from tests.unit.reward.test_train_preference_model import comparison_rows
-from tests.unit.reward.test_train_reward_model import pair
+from tests.unit.training_stages import STAGES, Stage, Stages, make_stages
 
 pytest_plugins = ["tests.unit.engines_fixtures"]
 
-ROWS = 8
 ADAPTER = Lora(rank=4, alpha=8.0)
-SAID = "<assistant> {% generation %}{{ m.content }} <eos>{% endgeneration %}"
-STAGES = ("sft", "reward", "preference", "dpo")
-
-
-@dataclass(frozen=True)
-class Stages:
-    """Inputs of the four stages, and how each is run."""
-
-    folder: Path
-    base: Path
-    reference: Path
-
-    def run(self, stage: str, output: Path, adapter: Lora = ADAPTER, **changes) -> dict:
-        settings = {
-            "learning_rate": 1e-2,
-            "global_batch": 2,
-            "per_device_batch": 2,
-            "max_tokens": 32 if stage == "sft" else 128,
-        }
-        settings |= {"dtype": "float32", "gradient_checkpointing": False, "checkpoint_steps": 1} | changes
-        optimisation = Optimisation(**settings, lora=adapter)
-        match stage:
-            case "sft":
-                return train_sft.main(train_sft.Args(self.folder / "sft.parquet", self.base, output, optimisation))
-            case "reward":
-                args = train_reward_model.Args(self.folder / "mix.parquet", self.base, output, optimisation)
-                return train_reward_model.main(args)
-            case "preference":
-                table = self.folder / "comparisons.parquet"
-                args = train_preference_model.Args(table, self.base, output, optimisation)
-                return train_preference_model.main(args)
-            case _:
-                pairs, dpo = (self.folder / "pairs.parquet",), DPO(optimisation=optimisation)
-                return train_dpo.main(train_dpo.Args(pairs, self.base, self.reference, output, dpo))
 
 
 @pytest.fixture(scope="module")
 def stages(tmp_path_factory, tokenizer, llama_config) -> Stages:
-    folder = tmp_path_factory.mktemp("lora")
-    llama_config = copy.deepcopy(llama_config)
-    llama_config.intermediate_size = 128  # blocks of 64 weights share a scale in 4 bits; on the CPU rows must divide
-    tokenizer = type(tokenizer).from_pretrained(save_policy(folder / "reference", tokenizer, llama_config, seed=1))
-    tokenizer.chat_template = TEMPLATE.replace("<assistant> {{ m.content }} <eos>", SAID)
-    base = save_policy(folder / "base", tokenizer, llama_config, seed=0)
-    said = [
-        [*user(" ".join(WORDS[i : i + 4])), {"role": "assistant", "content": " ".join(WORDS[i + 4 : i + 8])}]
-        for i in range(ROWS)
-    ]
-    rows = [{"source": "s", "conversation_id": str(i), "messages": messages} for i, messages in enumerate(said)]
-    tables.write_table(rows, folder / "sft.parquet", tables.INSTRUCTIONS)
-    mix = [pair(i, WORDS[i], WORDS[i + 9]) for i in range(ROWS)]
-    tables.write_table(mix, folder / "mix.parquet", tables.MIX)
-    tables.write_table(comparison_rows(tokenizer, 40), folder / "comparisons.parquet", tables.COMPARISONS)
-    tables.write_table(pair_rows(ROWS), folder / "pairs.parquet", tables.ONLINE_PAIRS)
-    return Stages(folder, base, folder / "reference")
+    config = copy.deepcopy(llama_config)
+    config.intermediate_size = 128  # blocks of 64 weights share a scale in 4 bits; on the CPU rows must divide
+    return make_stages(tmp_path_factory.mktemp("lora"), tokenizer, config, rows=8, length=20)
+
+
+def run(stages: Stages, stage: Stage, output: Path, adapter: Lora = ADAPTER, **changes) -> dict:
+    settings = {"learning_rate": 1e-2, "global_batch": 2, "per_device_batch": 2, "max_tokens": 48}
+    settings |= {"dtype": "float32", "gradient_checkpointing": False, "checkpoint_steps": 1} | changes
+    return stages.run(stage, output, Optimisation(**settings, lora=adapter))
 
 
 @pytest.fixture
@@ -112,7 +63,7 @@ def difference_from_base(stages: Stages, output: Path) -> dict[str, torch.Tensor
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_whole_model_is_published_and_only_the_adapter_was_trained(stages, tmp_path, trainable, stage, quantise):
     output = tmp_path / "model"
-    stages.run(stage, output, Lora(rank=4, alpha=8.0, quantise=quantise))
+    run(stages, stage, output, Lora(rank=4, alpha=8.0, quantise=quantise))
     heads = [name for name in trainable if "lora_" not in name]
     assert [name.split(".")[2:4] for name in heads] == ([["score", "modules_to_save"]] if stage == "reward" else [])
     assert len(trainable) - len(heads) == 2 * 7 * 2  # A and B of seven linear layers in each of two blocks
@@ -128,7 +79,7 @@ def test_a_whole_model_is_published_and_only_the_adapter_was_trained(stages, tmp
 
 
 def test_the_head_of_a_reward_model_is_published_as_it_was_trained(stages, tmp_path):
-    stages.run("reward", tmp_path / "model")
+    run(stages, "reward", tmp_path / "model")
     adapter = load_file(tmp_path / "model" / lora.ADAPTER / "adapter_model.safetensors")
     head = load_reward_model(tmp_path / "model", "float32").score.weight
     assert head.abs().max() > 0  # it began at zero
@@ -142,7 +93,7 @@ class Killed(BaseException):
 @pytest.mark.parametrize("stage", STAGES)
 def test_who_resumes_ends_with_the_same_bytes(stages, tmp_path, monkeypatch, stage):
     adapter = Lora(rank=2, dropout=0.1)
-    stages.run(stage, tmp_path / "whole", adapter)
+    run(stages, stage, tmp_path / "whole", adapter)
     mark_whole = training.checkpoints.mark_whole
 
     def kill_after(checkpoint, shape):
@@ -153,8 +104,8 @@ def test_who_resumes_ends_with_the_same_bytes(stages, tmp_path, monkeypatch, sta
     with monkeypatch.context() as patch:
         patch.setattr(training.checkpoints, "mark_whole", kill_after)
         with pytest.raises(Killed):
-            stages.run(stage, tmp_path / "resumed", adapter)
-    assert stages.run(stage, tmp_path / "resumed", adapter)["resumed_at_step"] == 1
+            run(stages, stage, tmp_path / "resumed", adapter)
+    assert run(stages, stage, tmp_path / "resumed", adapter)["resumed_at_step"] == 1
     for name in ("model.safetensors", "adapter/adapter_model.safetensors", "adapter/adapter_config.json"):
         assert (tmp_path / "resumed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
 
@@ -174,7 +125,7 @@ def test_four_bits_are_trained_against_four_bits(stages, tmp_path, monkeypatch):
 
     monkeypatch.setattr("scripts.common.models.load_policy", watched)
     same = Stages(stages.folder, stages.base, stages.base)
-    facts = same.run("dpo", tmp_path / "model", Lora(rank=4, quantise="nf4"), dtype="bfloat16")
+    facts = run(same, "dpo", tmp_path / "model", Lora(rank=4, quantise="nf4"), dtype="bfloat16")
     assert facts["first_loss"] == pytest.approx(0.693147, abs=0.02)
     assert [sum(isinstance(layer, Linear4bit) for layer in model.modules()) >= 14 for model in loaded] == [True, True]
 
@@ -183,7 +134,7 @@ def test_dropout_and_the_layers_named_are_those_asked_for(stages, tmp_path, trai
     """TRL would switch dropout off in DPO without a word."""
     for dropout in (0.0, 0.3):
         adapter = Lora(rank=2, dropout=dropout, target_modules=["q_proj", "v_proj"])
-        stages.run("dpo", tmp_path / str(dropout), adapter)
+        run(stages, "dpo", tmp_path / str(dropout), adapter)
         assert {name.split(".")[-4] for name in trainable} == {"q_proj", "v_proj"}
     plain, dropped = (difference_from_base(stages, tmp_path / name) for name in ("0.0", "0.3"))
     name = "model.layers.0.self_attn.q_proj.weight"
