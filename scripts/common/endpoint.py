@@ -4,14 +4,16 @@
     asked.replies[0].text
 
 The key is read from the environment variable that the configuration names, and nowhere else; whatever the endpoint
-says is searched for it before it is shown or kept. aiohttp speaks to the endpoint, since the `openai` client spends
-more time on a request than a local server takes for the answer (benchmarks/judge_client.py). tenacity tries again.
+says is searched for it before it is shown or kept. The client must keep a local server busy that takes 50 ms for an
+answer, so what it spends on a request counts (benchmarks/judge_client.py): aiohttp speaks to the endpoint, since the
+`openai` client takes several times as long, and a request is encoded once, for its digest, the endpoint and the cache.
 """
 
 import asyncio
 import json
 import math
 import os
+import random
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +27,7 @@ from scripts.common.reply_cache import Reply, ReplyCache, digest
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
-    from tenacity import RetryCallState
+    from yarl import URL
 
 CHARACTERS_PER_TOKEN = 4
 """For the estimate of costs before anything is asked; what was spent is counted from the endpoint's own figures."""
@@ -47,8 +49,8 @@ class ChatRequest:
     function: dict[str, Any] | None = None
     """Name, description and parameters (JSON schema) of a function that the model must call."""
 
-    def body(self, model: str) -> dict[str, Any]:
-        """The request as the endpoint takes it; its digest is the key of the cache."""
+    def body(self, model: str) -> str:
+        """The request as the endpoint takes it, JSON with sorted keys; its digest is the key of the cache."""
         body: dict[str, Any] = {"model": model, "messages": list(self.messages)}
         body |= {"max_tokens": self.max_tokens, "temperature": self.temperature}
         if self.top_logprobs:
@@ -56,7 +58,7 @@ class ChatRequest:
         if self.function:
             body["tools"] = [{"type": "function", "function": self.function}]
             body["tool_choice"] = {"type": "function", "function": {"name": self.function["name"]}}
-        return body
+        return json.dumps(body, sort_keys=True)
 
 
 @dataclass(frozen=True)
@@ -82,23 +84,23 @@ def ask(endpoint: Endpoint, requests: Sequence[ChatRequest], cache: Path) -> Ask
     bodies = [request.body(endpoint.model) for request in requests]
     keys = [digest(body) for body in bodies]
     with ReplyCache(cache) as known:
-        missing = {key: body for key, body in zip(keys, bodies, strict=True) if known.get(key) is None}
-        _check_budget(endpoint, len(requests), list(missing.values()))
+        missing = {key: i for i, key in enumerate(keys) if known.get(key) is None}
+        _check_budget(endpoint, len(requests), [requests[i] for i in missing.values()])
         work = _Work(endpoint, known)
         if missing:
-            asyncio.run(work.run(missing))
+            asyncio.run(work.run({key: bodies[i] for key, i in missing.items()}))
         replies = [known.get(key) or work.refused[key] for key in keys]
     return Asked(replies, _facts(endpoint, len(requests), work))
 
 
-def _check_budget(endpoint: Endpoint, wanted: int, bodies: Sequence[dict[str, Any]]) -> None:
+def _check_budget(endpoint: Endpoint, wanted: int, new: Sequence[ChatRequest]) -> None:
     """Say what is about to be asked and what it may cost; refuse where that is more than the budget."""
-    prompt = sum(len(message["content"]) for body in bodies for message in body["messages"]) / CHARACTERS_PER_TOKEN
-    completion = sum(body["max_tokens"] for body in bodies)
+    prompt = sum(len(message["content"]) for request in new for message in request.messages) / CHARACTERS_PER_TOKEN
+    completion = sum(request.max_tokens for request in new)
     dollars = endpoint.dollars(prompt, completion)
     cost = f", at most about ${dollars:,.2f}" if dollars else ""
     print(
-        f"{endpoint.model}: {wanted} requests, {wanted - len(bodies)} answered before; about {prompt:,.0f} prompt "
+        f"{endpoint.model}: {wanted} requests, {wanted - len(new)} answered before; about {prompt:,.0f} prompt "
         f"tokens and up to {completion:,.0f} of answers to come{cost}",
         flush=True,
     )
@@ -154,12 +156,16 @@ class _Work:
     seconds: float = 0.0
     next_start: float = 0.0
 
-    async def run(self, bodies: dict[str, dict[str, Any]]) -> None:
+    async def run(self, bodies: dict[str, str]) -> None:
         import aiohttp
         from tqdm import tqdm
+        from yarl import URL
 
         secret = key(self.endpoint)
-        headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+        headers = {"Content-Type": "application/json"}
+        if secret:
+            headers["Authorization"] = f"Bearer {secret}"
+        url = URL(f"{self.endpoint.base_url.rstrip('/')}/chat/completions")
         started = time.perf_counter()
         todo = iter(bodies.items())
         progress = tqdm(total=len(bodies), unit="answer", mininterval=5)
@@ -171,7 +177,7 @@ class _Work:
             try:
                 async with asyncio.TaskGroup() as workers:
                     for _ in range(min(self.endpoint.concurrency, len(bodies))):
-                        workers.create_task(self._take(session, secret, todo, progress))
+                        workers.create_task(self._take(session, url, secret, todo, progress))
             except ExceptionGroup as group:  # one worker met what stops all, and the others were called off
                 raise group.exceptions[0] from None
             finally:
@@ -188,49 +194,43 @@ class _Work:
             raise StudyError(f"{self.endpoint.base_url}: {self.endpoint.model} took none of the requests: {reason}")
 
     async def _take(
-        self, session: "ClientSession", secret: str | None, todo: Iterator[tuple[str, dict[str, Any]]], progress: Any
+        self, session: "ClientSession", url: "URL", secret: str | None, todo: Iterator[tuple[str, str]], progress: Any
     ) -> None:
         """One of the workers: the next request, until there is none."""
         for digest_, body in todo:
             try:
-                reply = await self._patiently(session, secret, body)
+                reply = await self._patiently(session, url, secret, body)
             except _Refused as error:
                 self.refused[digest_] = Reply("", refused=str(error))
             except _Transient as error:
                 self.failed.append(str(error))
             else:
-                self.known.put(digest_, body, reply)
+                self.known.put(digest_, self.endpoint.model, body, reply)
                 self.prompt_tokens += reply.prompt_tokens
                 self.completion_tokens += reply.completion_tokens
             progress.update()
 
-    async def _patiently(self, session: "ClientSession", secret: str | None, body: dict[str, Any]) -> Reply:
+    async def _patiently(self, session: "ClientSession", url: "URL", secret: str | None, body: str) -> Reply:
         """Ask until there is an answer, waiting longer each time, or as long as the endpoint says."""
-        from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+        longest = FIRST_WAIT
+        for left in reversed(range(self.endpoint.attempts)):
+            try:
+                return await self._once(session, url, secret, body)
+            except _Transient as error:
+                if not left:
+                    raise
+                self.tried_again += 1
+                await asyncio.sleep(max(random.uniform(0, longest), error.wait))
+                longest = min(2 * longest, LONGEST_WAIT)
+        raise AssertionError("attempts is at least 1")
 
-        backoff = wait_random_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT)
-
-        def wait(state: "RetryCallState") -> float:
-            self.tried_again += 1
-            assert state.outcome is not None
-            return max(backoff(state), state.outcome.exception().wait)
-
-        attempts = AsyncRetrying(
-            retry=retry_if_exception_type(_Transient),
-            stop=stop_after_attempt(self.endpoint.attempts),
-            wait=wait,
-            reraise=True,
-        )
-        return await attempts(self._once, session, secret, body)
-
-    async def _once(self, session: "ClientSession", secret: str | None, body: dict[str, Any]) -> Reply:
+    async def _once(self, session: "ClientSession", url: "URL", secret: str | None, body: str) -> Reply:
         import aiohttp
 
         await self._pace()
         self.asked += 1
-        url = f"{self.endpoint.base_url.rstrip('/')}/chat/completions"
         try:
-            async with session.post(url, json=body) as response:
+            async with session.post(url, data=body.encode()) as response:
                 status, wait = response.status, response.headers.get("Retry-After", "")
                 text = (await response.read()).decode(errors="replace")
         except TimeoutError:

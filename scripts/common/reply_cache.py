@@ -9,7 +9,7 @@ import fcntl
 import hashlib
 import json
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -31,9 +31,9 @@ class Reply:
     refused: str | None = None  # why the endpoint would not take this request; such a reply is never kept
 
 
-def digest(request: dict[str, Any]) -> str:
-    """The identity of a request: all that decides the answer, and nothing of where it is asked."""
-    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
+def digest(request: str) -> str:
+    """The identity of a request's body: all that decides the answer, and nothing of where it is asked."""
+    return hashlib.sha256(request.encode()).hexdigest()
 
 
 class ReplyCache:
@@ -62,9 +62,9 @@ class ReplyCache:
     def get(self, key: str) -> Reply | None:
         return self._known.get(key)
 
-    def put(self, key: str, request: dict[str, Any], reply: Reply) -> None:
-        row = {"digest": key, "model": request["model"], "request": json.dumps(request, sort_keys=True)}
-        row |= {name: value for name, value in asdict(reply).items() if name != "refused"}
+    def put(self, key: str, model: str, request: str, reply: Reply) -> None:
+        row = {"digest": key, "model": model, "request": request, **vars(reply)}
+        del row["refused"]
         row["logprobs"] = None if reply.logprobs is None else json.dumps(reply.logprobs)
         self._handle.write(json.dumps(row) + "\n")
         self._handle.flush()  # to the system, which outlives this process

@@ -51,7 +51,7 @@ def ask_in_process(model: Path, cache: Path, vllm: VllmJob = ONE_GPU) -> Ask:
             if new:
                 replies = _chat(model, [requests[i] for i in new.values()], vllm)
                 for (key, i), reply in zip(new.items(), replies, strict=True):
-                    known.put(key, bodies[i], reply)
+                    known.put(key, model.name, bodies[i], reply)
             found = [known.get(key) for key in keys]
         return Asked(found, {"model": model.name, "requests": len(keys), "asked": len(new)})
 
