@@ -207,9 +207,10 @@ def test_every_estimate_from_flops_is_what_its_source_says():
     lines = [line for line in read_throughput().values() if "ND at" in line.source]
     assert len(lines) >= 16
     for line in lines:
-        factor, share, peak = map(int, re.match(r"(\d)ND at (\d+)% of (\d+) TFLOP/s", line.source).groups())
+        said = re.match(r"(\d)ND at (\d+)% of (\d+) TFLOP/s .*, N = ([\d.e]+);", line.source).groups()
+        factor, share, peak, parameters = map(float, said)
         assert line.basis == "estimated"
-        assert line.per_second == pytest.approx(peak * 1e12 * share / 100 / (factor * 8e9), rel=1e-3)
+        assert line.per_second == pytest.approx(peak * 1e12 * share / 100 / (factor * parameters), rel=1e-3)
 
 
 def test_a_rule_without_throughput_is_refused_with_what_is_known():
@@ -217,7 +218,7 @@ def test_a_rule_without_throughput_is_refused_with_what_is_known():
     with pytest.raises(StudyError, match=r"no line for rule teach_parrots, model 8B, device H100; .* nothing"):
         throughput_of(judge, read_throughput(), "8B", "H100")
     dpo = job("policy", rule="train_dpo", gpus=8)
-    with pytest.raises(StudyError, match=r"device TPU; known for this rule: 8B on A100, 8B on H100"):
+    with pytest.raises(StudyError, match=r"device TPU; known for this rule: 1B on A100, .*8B on A100, 8B on H100"):
         throughput_of(dpo, read_throughput(), "8B", "TPU")
     assert throughput_of(job("page.html", rule="build_page"), read_throughput(), "8B", "H100").unit == "jobs"
 
