@@ -15,6 +15,7 @@ from scripts.common.errors import StudyError
 from scripts.common.tables import EVALUATION_PROMPTS
 from scripts.data import layouts
 from scripts.data.database import connect, explained, query, value, write
+from scripts.data.encoding import located
 
 LAYOUTS = (  # the first that fits: the column that holds nothing but the prompt comes first
     "evaluation/turns.sql",
@@ -42,7 +43,7 @@ def main(args: Args) -> dict:
         read = {}
         for name, path in layouts.named(args.raw, args.names):
             adapter, select = layouts.recognise(connection, path, LAYOUTS)
-            with explained(f"{name}: {path} as {adapter}"):
+            with located(path), explained(f"{name}: {path} as {adapter}"):
                 insert = f"INSERT INTO prompts SELECT $name, prompt FROM ({select}) WHERE prompt IS NOT NULL"
                 read[name] = value(connection, insert, {"name": name})
             if not read[name]:

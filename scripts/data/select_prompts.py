@@ -24,6 +24,7 @@ from scripts.common.tables import DROPPED_PROMPTS, PROMPTS
 from scripts.data import layouts
 from scripts.data.contamination import find_contaminated
 from scripts.data.database import check_count, connect, explained, query, value, write
+from scripts.data.encoding import located
 from scripts.data.near_duplicates import find_near_duplicates
 
 LAYOUTS = (  # the first that fits: prompts that name their source come before those that do not
@@ -86,7 +87,7 @@ def main(args: Args) -> dict:
         left_out = 0
         for name, path in files:
             adapter, select = layouts.recognise(connection, path, LAYOUTS)
-            with explained(f"{name}: {path} as {adapter}"):
+            with located(path), explained(f"{name}: {path} as {adapter}"):
                 connection.execute(f"CREATE OR REPLACE TEMP VIEW collection AS {select}")
                 values = {"name": name, "seed": args.seed, "cap": args.caps.get(name)}
                 drawn = value(connection, f"INSERT INTO prompts {query('drawn_prompts.sql')}", values)

@@ -17,6 +17,7 @@ from scripts.common.errors import StudyError
 from scripts.common.tables import DROPPED_INSTRUCTIONS, INSTRUCTIONS
 from scripts.data import layouts
 from scripts.data.database import check_count, connect, explained, query, value, write
+from scripts.data.encoding import located
 
 LAYOUTS = (  # the first that fits: those with an input come before those that do without
     "instructions/sharegpt.sql",
@@ -50,7 +51,7 @@ def main(args: Args) -> dict:
         )
         for name, path in files:
             adapter, select = layouts.recognise(connection, path, LAYOUTS)
-            with explained(f"{path} as {adapter}"):
+            with located(path), explained(f"{path} as {adapter}"):
                 connection.execute(f"INSERT INTO conversations SELECT $name, messages FROM ({select})", {"name": name})
         with explained(", ".join(map(str, args.raw))):
             connection.execute(f"CREATE TEMP TABLE judged_conversations AS {query('judged_conversations.sql')}")

@@ -15,6 +15,7 @@ from scripts.common.errors import StudyError
 from scripts.common.tables import STANDARD
 from scripts.data import layouts
 from scripts.data.database import MEMORY_MB, QUERIES, connect, explained, query, value, write
+from scripts.data.encoding import located
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Args:
 
 def main(args: Args) -> dict:
     adapter = find_adapter(args.adapter or args.source)
-    with connect(args.memory_mb) as connection:
+    with connect(args.memory_mb) as connection, located(args.raw):
         select = layouts.adapted(connection, args.raw, adapter)
         with explained(f"{args.source}: {args.raw}"):
             connection.execute(f"CREATE TEMP VIEW adapted AS {select}")

@@ -130,12 +130,14 @@ def test_an_empty_or_truncated_file_is_named(tmp_path, source, size):
 
 
 @every_source
-def test_invalid_utf8_is_shown(tmp_path, source):
+def test_invalid_utf8_is_shown_with_its_place(tmp_path, source):
     marked = changed(GOOD[source], lambda text: text.replace("q", "q\u00e9\u00e9"))
-    pq.write_table(table(source, marked), tmp_path / "raw.parquet", compression="none", use_dictionary=False)
+    column = next(column for column, value in marked.items() if value != GOOD[source][column])
+    raw = table(source, GOOD[source], marked, GOOD[source])
+    pq.write_table(raw, tmp_path / "raw.parquet", compression="none", use_dictionary=False)
     whole = (tmp_path / "raw.parquet").read_bytes()
     (tmp_path / "raw.parquet").write_bytes(whole.replace("q\u00e9\u00e9".encode(), b"q\xe9\xe9\xe9\xe9"))
-    refused(tmp_path, source, rf"^{source}: .*not valid UTF8")
+    refused(tmp_path, source, rf"^{source}: .*not valid UTF8.*column '{column}' of row 2\.")
 
 
 @every_source
