@@ -7,9 +7,12 @@ from scripts.common.engines import has_cuda
 from scripts.common.models import Dtype
 
 
-def attention(dtype: Dtype) -> Literal["flash_attention_2", "sdpa"]:
-    """FlashAttention 2 where it is installed with a GPU, for it computes in 16 bits; else torch's own kernels."""
-    return "flash_attention_2" if has_cuda() and dtype == "bfloat16" and find_spec("flash_attn") else "sdpa"
+def attention(dtype: Dtype) -> Literal["flash_attention_2"] | None:
+    """FlashAttention 2 where it is installed with a GPU, for it computes in 16 bits; None: as transformers chooses.
+
+    That is torch's `sdpa` for every model that has it.
+    """
+    return "flash_attention_2" if has_cuda() and dtype == "bfloat16" and find_spec("flash_attn") else None
 
 
 def liger() -> bool:

@@ -6,6 +6,7 @@ The same tests take a tiny model on the CPU where there is no GPU, so that none 
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,13 @@ def stages(folder) -> steps.Stages:
 
 
 @pytest.fixture(scope="module")
+def long(tmp_path_factory, size) -> tuple[steps.Size, steps.Stages]:
+    """What memory and speed are measured on."""
+    found = steps.sizes()["1b, long" if CUDA else size]
+    return found, steps.prepare(tmp_path_factory.mktemp("long"), found)
+
+
+@pytest.fixture(scope="module")
 def figures(size):
     """Rows that tests add; printed at the end and, on a GPU, kept in the file that FILE names."""
     rows: list[dict] = []
@@ -100,6 +108,7 @@ def fresh() -> None:
 def test_losses_and_gradients_are_those_of_float32_on_a_cpu(folder, stages, size, stage, tmp_path):
     expected = json.loads((folder / steps.LOSSES).read_text())[stage]
     taken = steps.take(stages, stage, steps.sizes()[size], tmp_path / stage)
+    shutil.rmtree(tmp_path / stage)
     assert taken.losses == pytest.approx(expected["losses"], rel=LOSS[stage])
     assert taken.gradients == pytest.approx(expected["gradients"], rel=GRADIENT)
     assert len(taken.losses) == steps.sizes()[size].steps
@@ -117,11 +126,11 @@ def test_losses_and_gradients_are_those_of_float32_on_a_cpu(folder, stages, size
     ],
     ids=["sft", "reward", "dpo", "dpo-lora", "dpo-qlora"],
 )
-def test_memory_stays_below_the_estimate(size, stage, lora, tmp_path, figures):
-    long = steps.sizes()["1b, long" if CUDA else size]
-    made = steps.prepare(tmp_path, long)
+def test_memory_stays_below_the_estimate(long, stage, lora, tmp_path, figures):
+    long_size, made = long
     fresh()
-    taken = steps.take(made, stage, long, tmp_path / "model", lora=lora)
+    taken = steps.take(made, stage, long_size, tmp_path / "model", lora=lora)
+    shutil.rmtree(tmp_path / "model")  # some GB
     row = measured(f"{stage}, rank {lora.rank}, {lora.quantise}", taken)
     figures.append(row)
     assert row["tokens_per_second"] > 0

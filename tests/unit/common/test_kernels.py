@@ -3,6 +3,9 @@
 import pytest
 
 from scripts.common import kernels
+from scripts.common.models import load_policy
+
+pytest_plugins = ["tests.unit.engines_fixtures"]
 
 
 @pytest.fixture
@@ -20,9 +23,9 @@ def machine(monkeypatch):
     ("gpu", "packages", "dtype", "expected"),
     [
         (True, ["flash_attn"], "bfloat16", "flash_attention_2"),
-        (True, ["flash_attn"], "float32", "sdpa"),
-        (True, [], "bfloat16", "sdpa"),
-        (False, ["flash_attn"], "bfloat16", "sdpa"),
+        (True, ["flash_attn"], "float32", None),
+        (True, [], "bfloat16", None),
+        (False, ["flash_attn"], "bfloat16", None),
     ],
 )
 def test_flash_attention_where_it_can_compute(machine, gpu, packages, dtype, expected):
@@ -34,3 +37,8 @@ def test_flash_attention_where_it_can_compute(machine, gpu, packages, dtype, exp
 def test_liger_kernels_are_for_gpus(machine, gpu, packages):
     machine(gpu, *packages)
     assert kernels.liger() == (gpu and bool(packages))
+
+
+def test_a_model_that_trains_here_has_torchs_attention(policy):
+    """What transformers makes of None, and what the memory estimate counts on."""
+    assert load_policy(policy, "float32", attn_implementation=None).config._attn_implementation == "sdpa"
