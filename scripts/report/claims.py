@@ -256,12 +256,19 @@ LABELS = {
 }
 
 
-def across_seeds(values: list[float]) -> tuple[float, float, str]:
-    """Mean, standard deviation (nan for one seed) and verdict of a finding's quantity over seeds."""
+def across_seeds(values: list[float]) -> tuple[float, float, float, str]:
+    """Mean of a finding's quantity over seeds, its 95 % interval by Student's t (nan for one seed), and the verdict."""
+    from scipy.stats import t
+
     n, k = len(values), sum(value > 0 for value in values)
     mean = sum(values) / n
-    sd = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1)) if n > 1 else float("nan")
+    half = float("nan")
+    if n > 1:
+        sd = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1))
+        half = t.ppf(0.975, n - 1) * sd / math.sqrt(n)
     seeds = f"{k} of {n} seeds"
     if k == n:
-        return mean, sd, f"{HOLDS} in {seeds}"
-    return mean, sd, f"on average; in {seeds}" if mean > 0 else f"{DOES_NOT_APPEAR}; in {seeds}"
+        verdict = f"{HOLDS} in {seeds}"
+    else:
+        verdict = f"on average; in {seeds}" if mean > 0 else f"{DOES_NOT_APPEAR}; in {seeds}"
+    return mean, mean - half, mean + half, verdict

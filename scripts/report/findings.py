@@ -1,4 +1,4 @@
-"""Which of the paper's findings appear, over several seeds: measured values, mean and standard deviation, verdict.
+"""Which of the paper's findings appear, over several seeds: measured values, mean with its interval, verdict.
 
 From the tables of finished studies that differ in their seed only.
 
@@ -31,7 +31,7 @@ class Args:
 def main(args: Args) -> dict:
     evidence = {study.name: gather(sources(study)) for study in args.studies}
     rows = compare(evidence)
-    columns = ["finding", "where", "quantity", *evidence, "mean", "sd", "verdict"]
+    columns = ["finding", "where", "quantity", *evidence, "mean", "low", "high", "verdict"]
     write_csv(rows, args.output, columns)
     with publish(args.markdown) as temporary:
         temporary.write_text(markdown(rows, columns, made_by(args)))
@@ -69,10 +69,10 @@ def compare(evidence: dict[str, list[Evidence]]) -> list[dict]:
         if lacking := [study for study, matches in same.items() if len(matches) != 1]:
             raise StudyError(f"study '{lacking[0]}' has no '{item.quantity}'; compare seeds of one study.")
         values = {study: matches[0].value for study, matches in same.items()}
-        mean, sd, verdict = across_seeds(list(values.values()))
+        mean, low, high, verdict = across_seeds(list(values.values()))
         rows.append(
             {"finding": item.finding, "where": item.where, "quantity": item.quantity, **values}
-            | {"mean": mean, "sd": sd, "verdict": verdict}
+            | {"mean": mean, "low": low, "high": high, "verdict": verdict}
         )
     return rows
 
@@ -94,7 +94,7 @@ def markdown(rows: list[dict], columns: list[str], made_by: str) -> str:
     lines = [
         "# Findings of the paper, as measured",
         "",
-        "A quantity is positive where the finding shows. `sd` is the standard deviation over seeds.",
+        "A quantity is positive where the finding shows. `low` to `high`: 95 % interval of the mean, over seeds.",
         f"Made by `{made_by}`.",
         "",
         markdown_table([{column: cell(row[column]) for column in columns} for row in rows]),

@@ -48,13 +48,14 @@ def test_verdict_of_one_study(value, low, high, verdict):
     ],
 )
 def test_verdict_over_seeds(values, verdict):
-    assert across_seeds(values)[2] == verdict
+    assert across_seeds(values)[-1] == verdict
 
 
-def test_mean_and_standard_deviation_over_seeds():
-    mean, sd, _ = across_seeds([1.0, 2.0, 6.0])
-    assert (mean, sd) == pytest.approx((3.0, 7**0.5))
-    assert across_seeds([1.0])[1] != across_seeds([1.0])[1]  # nan: one seed has no spread
+def test_mean_over_seeds_with_its_interval():
+    mean, low, high, _ = across_seeds([1.0, 2.0, 6.0])
+    half = 4.302653 * (7 / 3) ** 0.5  # t of two degrees of freedom at 97.5 %, times sd / sqrt(n)
+    assert (mean, low, high) == pytest.approx((3.0, 3.0 - half, 3.0 + half), rel=1e-6)
+    assert across_seeds([1.0])[1:3] != across_seeds([1.0])[1:3]  # nan: one seed has no spread
 
 
 def test_preference_model_against_the_reward_model_of_its_mix_and_against_prompting(table):
