@@ -558,6 +558,18 @@ def page_inputs():
     return shown
 
 
+def exhibits():
+    """The paper's tables and figures that a study with policies has, by the names of their files."""
+    if not (STUDY.evaluation and STUDY.runs):
+        return {"tables": [], "figures": []}
+    tables = ["table2_policies", "table4_length_penalty"]
+    tables += ["table2_chat", "table4_chat"] if CHAT else []
+    tables += ["table3_academic", "table4_academic", "table6_benchmarks"] if academic_policies() else []
+    figures = ["figure5_prompts", "figure8_iterations", "figure9_evaluation"]
+    figures += ["figure6_7_training"] if STUDY.reward_models else []
+    return {"tables": tables, "figures": figures}
+
+
 def compared_tables():
     """The study's tables that hold numbers which the paper prints too, by the names of compare_to_paper's arguments."""
     found = {"table5": "table5_preference_data", "filter_totals": "filter_totals"}
@@ -651,9 +663,11 @@ def report_targets():
         tables += ["monitors.csv"]
         figures += ["figure8_iterations.svg", "drift.svg"]
     if academic_policies():
-        tables += [f"{name}.{ending}" for name in ("table3_academic", "table6_benchmarks") for ending in ("csv", "md")]
+        tables += ["table3_academic.csv", "table6_benchmarks.csv"]
     if CHAT:
         tables += [f"{name}.csv" for name in CHAT_TABLES]
+    tables += [f"{name}.{form}" for name in exhibits()["tables"] for form in ("md", "svg")]
+    figures += [f"{name}.{form}" for name in exhibits()["figures"] for form in ("md", "csv")]
     root = f"results/{STUDY.study}"
     best = [f"{root}/runs/{run}/best" for run in ONLINE] if STUDY.evaluation else []
     page = [f"{root}/report/index.html", f"{root}/catalog.duckdb"]

@@ -90,11 +90,9 @@ rule tabulate_academic:  # Table 3, the academic columns of Table 4, Table 6
         best=expand("results/{{study}}/runs/{run}/best", run=ONLINE),
     output:
         table3="results/{study}/tables/table3_academic.csv",
-        table3_text="results/{study}/tables/table3_academic.md",
         differences="results/{study}/tables/table3_differences.csv",
         table4="results/{study}/tables/table4_academic.csv",
         table6="results/{study}/tables/table6_benchmarks.csv",
-        table6_text="results/{study}/tables/table6_benchmarks.md",
     log:
         "results/{study}/logs/tabulate_academic.log",
     benchmark:
@@ -108,8 +106,8 @@ rule tabulate_academic:  # Table 3, the academic columns of Table 4, Table 6
     shell:
         "python -m scripts.report.tabulate_academic --policies {params.policies} --scores {input.scores}"
         " --samples {input.samples} {params.runs} --best {input.best} {params.chat} --seed {params.seed}"
-        " --table3 {output.table3} --table3-text {output.table3_text} --differences {output.differences}"
-        " --table4 {output.table4} --table6 {output.table6} --table6-text {output.table6_text} > {log} 2>&1"
+        " --table3 {output.table3} --differences {output.differences} --table4 {output.table4}"
+        " --table6 {output.table6} > {log} 2>&1"
 
 
 rule tabulate_chat:  # Table 2 as the paper has it, and the chat columns of Table 4
@@ -237,6 +235,7 @@ rule plot_iterations:  # Figure 8
         table="results/{study}/tables/table2_policies.csv",
     output:
         figure="results/{study}/figures/figure8_iterations.svg",
+        data="results/{study}/figures/figure8_iterations.csv",
     log:
         "results/{study}/logs/plot_iterations.log",
     benchmark:
@@ -244,7 +243,8 @@ rule plot_iterations:  # Figure 8
     params:
         code=code_digest("scripts.report.plot_iterations"),
     shell:
-        "python -m scripts.report.plot_iterations --table {input.table} --figure {output.figure} > {log} 2>&1"
+        "python -m scripts.report.plot_iterations --table {input.table} --figure {output.figure} --data {output.data}"
+        " > {log} 2>&1"
 
 
 rule plot_drift:  # the monitors of all iterations
@@ -294,6 +294,7 @@ rule plot_prompts:  # Figure 5
     output:
         topics="results/{study}/tables/figure5_topics.csv",
         figure="results/{study}/figures/figure5_prompts.svg",
+        data="results/{study}/figures/figure5_prompts.csv",
     log:
         "results/{study}/logs/plot_prompts.log",
     benchmark:
@@ -313,7 +314,7 @@ rule plot_prompts:  # Figure 5
         code=code_digest("scripts.report.plot_prompts"),
     shell:
         "python -m scripts.report.plot_prompts --prompts {input.prompts} {params.embedding} --seed {params.seed}"
-        " --topics {output.topics} --figure {output.figure} > {log} 2>&1"
+        " --topics {output.topics} --figure {output.figure} --data {output.data} > {log} 2>&1"
 
 
 rule plot_training:  # Figures 6 and 7
@@ -322,6 +323,7 @@ rule plot_training:  # Figures 6 and 7
         + expand("results/{{study}}/models/preference/{preference}", preference=STUDY.preference_models),
     output:
         figure="results/{study}/figures/figure6_7_training.svg",
+        data="results/{study}/figures/figure6_7_training.csv",
     log:
         "results/{study}/logs/plot_training.log",
     benchmark:
@@ -331,7 +333,7 @@ rule plot_training:  # Figures 6 and 7
         code=code_digest("scripts.report.plot_training"),
     shell:
         "python -m scripts.report.plot_training --models {params.names} --folders {input.models}"
-        " --figure {output.figure} > {log} 2>&1"
+        " --figure {output.figure} --data {output.data} > {log} 2>&1"
 
 
 rule compare_to_paper:  # every printed number beside the study's
@@ -356,6 +358,7 @@ rule plot_evaluation:  # Figure 9
         table="results/{study}/tables/compare_to_paper.csv",
     output:
         figure="results/{study}/figures/figure9_evaluation.svg",
+        data="results/{study}/figures/figure9_evaluation.csv",
     log:
         "results/{study}/logs/plot_evaluation.log",
     benchmark:
@@ -363,7 +366,28 @@ rule plot_evaluation:  # Figure 9
     params:
         code=code_digest("scripts.report.plot_evaluation"),
     shell:
-        "python -m scripts.report.plot_evaluation --table {input.table} --figure {output.figure} > {log} 2>&1"
+        "python -m scripts.report.plot_evaluation --table {input.table} --figure {output.figure} --data {output.data}"
+        " > {log} 2>&1"
+
+
+rule export_exhibits:  # the tables and figures of the paper to take away: Markdown, and tables as drawings
+    input:
+        tables=expand("results/{{study}}/tables/{name}.csv", name=exhibits()["tables"]),
+        figures=expand("results/{{study}}/figures/{name}.csv", name=exhibits()["figures"]),
+    output:
+        drawings=expand("results/{{study}}/tables/{name}.svg", name=exhibits()["tables"] or ["none"]),
+        texts=expand("results/{{study}}/tables/{name}.md", name=exhibits()["tables"] or ["none"])
+        + expand("results/{{study}}/figures/{name}.md", name=exhibits()["figures"]),
+    log:
+        "results/{study}/logs/export_exhibits.log",
+    benchmark:
+        "results/{study}/benchmarks/export_exhibits.tsv"
+    params:
+        judge=STUDY.evaluation.judge if STUDY.evaluation else "reward",
+        code=code_digest("scripts.report.export_exhibits"),
+    shell:
+        "python -m scripts.report.export_exhibits --judge {params.judge} --tables {input.tables}"
+        " --figures {input.figures} --drawings {output.drawings} --texts {output.texts} > {log} 2>&1"
 
 
 rule select_case_studies:  # Figures 10-12: where the first offline and the first online run answer most differently

@@ -24,6 +24,7 @@ from scripts.common import command, tables
 from scripts.common.command import Input, Output
 from scripts.common.files import publish
 from scripts.report import page_academic, page_facts, page_pairs, page_tables
+from scripts.report.captions import captions
 from scripts.report.claims import DOES_NOT_APPEAR, HOLDS, WITHIN_NOISE, Evidence, Sources, gather
 from scripts.report.csv_tables import read_csv
 from scripts.report.paper import PAPER
@@ -137,6 +138,8 @@ def main(args: Args) -> dict:
     manifests = page_facts.jobs(args.folder)
     times = page_facts.time_by_step(manifests)
     seconds = sum(row["seconds"] for row in times)
+    test_prompts = read_csv(args.table2, TABLE2)["n"][0] if args.table2 else None
+    not_run = page_academic.not_run(args.table3) if args.table3 else []
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -146,7 +149,7 @@ def main(args: Args) -> dict:
         judge=args.judge,
         lead=lead(args.table2, args.judge),
         tiles=tiles(args.table2),
-        test_prompts=args.table2 and read_csv(args.table2, TABLE2)["n"][0],
+        captions=captions(args.judge, test_prompts, not_run),
         evidence=[describe(item) for item in evidence],
         counts={
             verdict: sum(e.verdict == verdict for e in evidence) for verdict in (HOLDS, WITHIN_NOISE, DOES_NOT_APPEAR)
@@ -165,7 +168,6 @@ def main(args: Args) -> dict:
         best_of_n_figure=args.best_of_n_figure and inline_svg(args.best_of_n_figure),
         table2=args.table2 and page_tables.table2(args.table2, args.paper),
         table3=args.table3 and page_academic.table3(args.table3),
-        not_run=page_academic.not_run(args.table3) if args.table3 else [],
         table4=args.table4 and page_tables.table4(args.table4, args.paper),
         table4_academic=args.table4_academic and page_academic.table4(args.table4_academic),
         table6=args.table6 and page_academic.table6(args.table6),

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from scripts.report.csv_tables import read_csv
-from scripts.report.page_tables import NONE, interval, number, table, text
+from scripts.report.page_tables import NONE, Table, interval, number, text
 from scripts.report.tabulate_academic import COLUMNS, NOT_PART, TABLE3, TABLE4, TABLE6
 
 
-def table3(path: Path) -> str:
+def table3(path: Path) -> Table:
     """Policies down, benchmarks across; beneath each policy the paper's model of the same kind."""
     rows = read_csv(path, TABLE3).to_dicts()
     lines: list[dict[str, str]] = []
@@ -23,7 +23,7 @@ def table3(path: Path) -> str:
         if any(row["paper"] is not None for row in found.values()):
             muted.append(len(lines))
             lines.append({"policy": "paper", **{COLUMNS[task]: percent(row["paper"]) for task, row in found.items()}})
-    return table(lines, "table3", muted=muted)
+    return Table(lines, "table3", muted=muted)
 
 
 def described(row: Mapping[str, Any]) -> str:
@@ -51,7 +51,7 @@ def not_run(path: Path) -> list[str]:
     return [f"{' and '.join(tasks)}, for {reason}" for reason, tasks in reasons.items()]
 
 
-def table4(path: Path) -> str:
+def table4(path: Path) -> Table:
     """Results of the online runs; beneath each its differences to the first, and the paper's numbers."""
     rows = read_csv(path, TABLE4).to_dicts()
     lines: list[dict[str, str]] = []
@@ -73,14 +73,14 @@ def table4(path: Path) -> str:
             line(name, None, {column: interval(row, "difference", "{:+.1f}", 100) for column, row in across})
         if any(row["paper"] is not None for row in found.values()):
             line("paper", None, {column: percent(row["paper"]) for column, row in across})
-    return table(lines, "table4-academic", ["reward model"], muted)
+    return Table(lines, "table4-academic", ["reward model"], muted)
 
 
 def run_cell(row: Mapping[str, Any]) -> str:
     return "not run" if row["value"] is None else interval(row, "value", "{:.1f}", 100, "low", "high")
 
 
-def table6(path: Path) -> str:
+def table6(path: Path) -> Table:
     """Benchmarks down: metric, shots here and in the paper, template, questions."""
     lines = []
     for row in read_csv(path, TABLE6).to_dicts():
@@ -92,4 +92,4 @@ def table6(path: Path) -> str:
             | {"shots": number(row["shots"]), "shots, paper": number(row["paper_shots"]), "chat template": template}
             | {"prompt": text(row["prompt"]), "questions": number(row["n"]), "state": text(state)}
         )
-    return table(lines, "table6", ["metric", "chat template", "prompt", "state"])
+    return Table(lines, "table6", ["metric", "chat template", "prompt", "state"])

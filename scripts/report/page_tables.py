@@ -1,9 +1,10 @@
-"""The page's tables as HTML: measured numbers with their intervals, the paper's in a muted line beneath or a column."""
+"""Tables for the page and for export: measured numbers, their intervals, the paper's in a muted line or a column."""
 
 import html
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -77,30 +78,36 @@ def text(value: Any) -> str:
     return NONE if value is None else html.escape(str(value))
 
 
-def table(rows: Sequence[Mapping[str, str]], identity: str, left: Sequence[str] = (), muted: Sequence[int] = ()) -> str:
-    """Rows of ready HTML cells as a table; the keys of the first row are the headings.
+@dataclass(frozen=True)
+class Table:
+    """Rows of ready HTML cells; the keys of the first row are the headings."""
 
-    Args:
-        left: columns of words, aligned left; the others hold numbers.
-        muted: indices of rows that hold the paper's numbers or differences.
-    """
-    import polars as pl
-    from great_tables import GT, loc, style
+    rows: Sequence[Mapping[str, str]]
+    identity: str
+    left: Sequence[str] = ()
+    """Columns of words, aligned left as the first is; the others hold numbers."""
+    muted: Sequence[int] = ()
+    """Indices of rows that hold the paper's numbers or differences."""
 
-    frame = pl.DataFrame(rows, infer_schema_length=None)
-    columns = frame.columns
-    built = GT(frame, id=identity).fmt(lambda cell: cell, columns=columns)  # formatted cells are taken as they are
-    built = built.cols_align("right", columns=columns).cols_align("left", columns=[columns[0], *left])
-    if muted:
-        built = built.tab_style(style.css("color: var(--muted); font-style: italic"), loc.body(rows=list(muted)))
-    # the library's own colours and sizes are dropped: the page's style sheet sets them, light and dark
-    return re.sub(r"<style>.*?</style>", "", built.as_raw_html(), flags=re.DOTALL)
+    def __html__(self) -> str:
+        import polars as pl
+        from great_tables import GT, loc, style
+
+        frame = pl.DataFrame(self.rows, infer_schema_length=None)
+        columns = frame.columns
+        built = GT(frame, id=self.identity).fmt(lambda cell: cell, columns=columns)  # cells are taken as they are
+        built = built.cols_align("right", columns=columns).cols_align("left", columns=[columns[0], *self.left])
+        if self.muted:
+            muted = loc.body(rows=list(self.muted))
+            built = built.tab_style(style.css("color: var(--muted); font-style: italic"), muted)
+        # the library's own colours and sizes are dropped: the page's style sheet sets them, light and dark
+        return re.sub(r"<style>.*?</style>", "", built.as_raw_html(), flags=re.DOTALL)
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
 
 
-def table1(path: Path) -> str:
+def table1(path: Path) -> Table:
     """Models down, sections across; under each model the paper's corresponding row."""
     rows = read_csv(path, TABLE1).to_dicts()
     sections = list(dict.fromkeys(row["section"] for row in rows))
@@ -120,10 +127,10 @@ def table1(path: Path) -> str:
             muted.append(len(lines))
             printed = {s: scaled(found[s]["paper"] if s in found else None) for s in sections}
             lines.append({"model": "paper", "type": text(first["type"]), "mix": text(first["mix"]), **printed, "n": ""})
-    return table(lines, "table1", ["type", "mix"], muted)
+    return Table(lines, "table1", ["type", "mix"], muted)
 
 
-def table1_subsets(path: Path) -> str:
+def table1_subsets(path: Path) -> Table:
     """Subsets down, models across."""
     rows = read_csv(path, SUBSETS).to_dicts()
     lines: dict[str, dict[str, str]] = {}
@@ -131,10 +138,10 @@ def table1_subsets(path: Path) -> str:
         line = lines.setdefault(row["subset"], {"subset": text(row["subset"]), "section": text(row["section"])})
         line |= {"n": number(row["n"]), "weight": number(row["weight"])}
         line[text(row["model"])] = interval(row, "accuracy", "{:.1f}", 100, "low", "high")
-    return table(list(lines.values()), "table1-subsets", ["section"])
+    return Table(list(lines.values()), "table1-subsets", ["section"])
 
 
-def position_bias(path: Path) -> str:
+def position_bias(path: Path) -> Table | None:
     """Judges that read two responses down; what the position does to their verdicts across."""
     shown = {
         "p(A)": "probability_of_a",
@@ -149,14 +156,14 @@ def position_bias(path: Path) -> str:
         | {"pairs": number(row["n"]), "no verdict": number(row["without_verdict"])}
         for row in read_csv(path, POSITION_BIAS).to_dicts()
     ]
-    return table(lines, "position-bias") if lines else ""
+    return Table(lines, "position-bias") if lines else None
 
 
 def scaled(share: float | None) -> str:
     return number(None if share is None else share * 100, "{:.1f}")
 
 
-def held_out(path: Path) -> str:
+def held_out(path: Path) -> Table:
     """Models down, sources of their mix across."""
     rows = read_csv(path, HELD_OUT).to_dicts()
     sources = list(dict.fromkeys(row["source"] for row in rows))
@@ -165,14 +172,14 @@ def held_out(path: Path) -> str:
         found = {row["source"]: row for row in rows if row["model"] == model}
         cells = {s: with_n(found[s]) if s in found else NONE for s in sources}
         lines.append({"model": text(model), **{text(s): cell for s, cell in cells.items()}})
-    return table(lines, "held-out")
+    return Table(lines, "held-out")
 
 
 def with_n(row: Mapping[str, Any]) -> str:
     return interval(row, "accuracy", "{:.1f}", 100, "low", "high") + f'<span class="ci">n = {row["n"]:,}</span>'
 
 
-def table2(path: Path, paper: Path) -> str:
+def table2(path: Path, paper: Path) -> Table:
     """Policies down, measures across; the chosen iterations are starred and stand beside the paper's models."""
     lines = []
     rows = read_csv(path, TABLE2).to_dicts()
@@ -190,10 +197,10 @@ def table2(path: Path, paper: Path) -> str:
         printed = paper_value(*where, "LC AlpacaEval-2", paper) if chosen.get(row["method"]) == row["policy"] else None
         line["paper, %"] = f"<i>{number(printed, '{:.1f}')}</i>"
         lines.append(line)
-    return table(lines, "table2")
+    return Table(lines, "table2")
 
 
-def table4(path: Path, paper: Path) -> str:
+def table4(path: Path, paper: Path) -> Table:
     """Chosen policies of the online runs; beneath each its paired differences to the first run."""
     lines: list[dict[str, str]] = []
     muted: list[int] = []
@@ -220,7 +227,7 @@ def table4(path: Path, paper: Path) -> str:
                 }
                 | {"paper, %": ""}
             )
-    return table(lines, "table4", ["reward model"], muted)
+    return Table(lines, "table4", ["reward model"], muted)
 
 
 CHAT = {
@@ -231,7 +238,7 @@ CHAT = {
 }
 
 
-def table2_chat(path: Path) -> str:
+def table2_chat(path: Path) -> Table:
     """The paper's rows and the study's policies down, benchmarks across, the paper's number beside each."""
     lines: list[dict[str, str]] = []
     muted: list[int] = []
@@ -245,7 +252,7 @@ def table2_chat(path: Path) -> str:
             line[label] = chat_cell(row, name, form)
             line[f"{label}, paper"] = f"<i>{number(row[f'{name}_paper'], form)}</i>"
         lines.append(line)
-    return table(lines, "table2-chat", muted=muted)
+    return Table(lines, "table2-chat", muted=muted)
 
 
 def chat_cell(row: Mapping[str, Any], name: str, form: str) -> str:
@@ -256,7 +263,7 @@ def chat_cell(row: Mapping[str, Any], name: str, form: str) -> str:
     return interval(row, name, form) + (f'<span class="ci">{missing:,} without verdict</span>' if missing else "")
 
 
-def table4_chat(path: Path) -> str:
+def table4_chat(path: Path) -> Table:
     """Chosen policies of the online runs; beneath each its differences to the first run, and the paper's row."""
     lines: list[dict[str, str]] = []
     muted: list[int] = []
@@ -278,10 +285,10 @@ def table4_chat(path: Path) -> str:
             muted.append(len(lines))
             printed = {label: number(row[f"{name}_paper"], form) for name, (label, form) in CHAT.items()}
             lines.append({"run": "paper", **rest, **printed, "characters": ""})
-    return table(lines, "table4-chat", ["reward model"], muted)
+    return Table(lines, "table4-chat", ["reward model"], muted)
 
 
-def table5(path: Path) -> str:
+def table5(path: Path) -> Table:
     """Sources down; beneath each the paper's row of the same data set, with the study's difference to it in percent."""
     lines: list[dict[str, str]] = []
     muted: list[int] = []
@@ -292,7 +299,7 @@ def table5(path: Path) -> str:
             lines.append(
                 source_line(f"paper: {text(row['paper'])}", {}, lambda name, row=row: row[f"paper_{name}"], row)
             )
-    return table(lines, "table5", ["completion", "annotator"], muted)
+    return Table(lines, "table5", ["completion", "annotator"], muted)
 
 
 def source_line(
@@ -314,7 +321,7 @@ def source_line(
     )
 
 
-def filter_report(path: Path, totals: Path) -> str:
+def filter_report(path: Path, totals: Path) -> Table:
     """Sources down, reasons across: pairs, and their share of what was read; then all of it, and the paper's share."""
     rows = read_csv(path, FILTERS).to_dicts()
     reasons = sorted({row["reason"] for row in rows}, key=lambda reason: (reason != "kept", reason))
@@ -332,10 +339,10 @@ def filter_report(path: Path, totals: Path) -> str:
             share = "" if pairs is None else f'<span class="ci">{100 * pairs / total["read"]:.1f}%</span>'
             line[text(reason.replace("_", " "))] = number(pairs) + share
         lines.append(line)
-    return table(lines, "filter-report")
+    return Table(lines, "filter-report")
 
 
-def lengths(statistics: Path, gaps: Path, cuts: Path) -> str:
+def lengths(statistics: Path, gaps: Path, cuts: Path) -> Table:
     """Sources down: percentiles of prompt, responses and whole sequence, the gap of the responses, what limits cut."""
     found = {(row["source"], row["part"]): row for row in read_csv(statistics, LENGTHS).to_dicts()}
     limits = read_csv(cuts, LENGTH_CUTS).to_dicts()
@@ -353,10 +360,10 @@ def lengths(statistics: Path, gaps: Path, cuts: Path) -> str:
             if cut["source"] == source:
                 line[f"over {cut['max_tokens']:,}"] = number(cut["percent_pairs"], "{:.1f}%")
         lines.append(line)
-    return table(lines, "lengths")
+    return Table(lines, "lengths")
 
 
-def comparison(path: Path) -> str:
+def comparison(path: Path) -> Table:
     """The paper's numbers that the study has one for, line by line."""
     lines = [
         {"table": text(row["table"].replace("table", "Table ")), "row": text(row["row"]), "column": text(row["column"])}
@@ -366,7 +373,7 @@ def comparison(path: Path) -> str:
         for row in read_csv(path, COMPARISON).to_dicts()
         if row["verdict"] != NOT_RUN
     ]
-    return table(lines, "comparison", ["row", "column", "verdict", "measured on"])
+    return Table(lines, "comparison", ["row", "column", "verdict", "measured on"])
 
 
 def verdict(word: str) -> str:
@@ -378,7 +385,7 @@ def verdicts(path: Path) -> dict[str, int]:
     return dict(Counter(read_csv(path, COMPARISON)["verdict"].to_list()))
 
 
-def monitors(path: Path) -> str:
+def monitors(path: Path) -> Table:
     """Iterations down, measures across."""
     rows = read_csv(path, MONITORS).to_dicts()
     lines = []
@@ -388,10 +395,10 @@ def monitors(path: Path) -> str:
         for name, (label, form, scale) in MONITORED.items():
             line[label] = interval(found[name], "value", form, scale, "low", "high") if name in found else NONE
         lines.append(line)
-    return table(lines, "monitors")
+    return Table(lines, "monitors")
 
 
-def topics(path: Path) -> str:
+def topics(path: Path) -> Table:
     """The topics of the prompts, the largest first."""
     lines = [
         {"topic": f"<b>{text(row['words'])}</b>", "prompts": number(row["prompts"])}
@@ -399,7 +406,7 @@ def topics(path: Path) -> str:
         | {"of the topic": number(row["main_source_percent"], "{:.0f}%"), "vectors": text(row["vectors"])}
         for row in read_csv(path, TOPICS).to_dicts()
     ]
-    return table(lines, "topics", ["most are from", "vectors"])
+    return Table(lines, "topics", ["most are from", "vectors"])
 
 
 LENGTH_BIAS = {
@@ -410,7 +417,7 @@ LENGTH_BIAS = {
 }
 
 
-def length_bias(path: Path, columns: Sequence[str]) -> str:
+def length_bias(path: Path, columns: Sequence[str]) -> Table:
     """The numbers of Figure 3."""
     lines = [
         {"reward model": f"<b>{text(row['model'])}</b>"}
@@ -419,10 +426,10 @@ def length_bias(path: Path, columns: Sequence[str]) -> str:
         | {"paper": f"<i>{number(row['paper'], '{:+.2f}')}</i>"}
         for row in read_csv(path, columns).to_dicts()
     ]
-    return table(lines, "length-bias")
+    return Table(lines, "length-bias")
 
 
-def calibration(path: Path) -> str:
+def calibration(path: Path) -> Table:
     """Models down: how far confidence and accuracy lie apart."""
     lines = [
         {"model": f"<b>{text(row['model'])}</b>"}
@@ -431,10 +438,10 @@ def calibration(path: Path) -> str:
         | {"pairs": number(row["n"])}
         for row in read_csv(path, CALIBRATION).to_dicts()
     ]
-    return table(lines, "calibration")
+    return Table(lines, "calibration")
 
 
-def best_of_n(path: Path) -> str:
+def best_of_n(path: Path) -> Table:
     """Models and n down: what the best of n has."""
     lines = [
         {"reward model": f"<b>{text(row['model'])}</b>", "n": number(row["n"])}
@@ -442,20 +449,20 @@ def best_of_n(path: Path) -> str:
         | {"gold": interval(row, "gold", "{:.2f}"), "characters": interval(row, "characters", "{:.0f}")}
         for row in read_csv(path, BEST_OF_N).to_dicts()
     ]
-    return table(lines, "best-of-n")
+    return Table(lines, "best-of-n")
 
 
-def pairs(rows: Sequence[Mapping[str, Any]]) -> str:
+def pairs(rows: Sequence[Mapping[str, Any]]) -> Table:
     """What each iteration of each online run learnt from."""
     lines = [
         {"run": f"<b>{text(row['run'])}</b>", "iteration": text(row["iteration"])}
         | {label: number(row[name]) for name, label in PAIR_COUNTS.items()}
         for row in rows
     ]
-    return table(lines, "pairs")
+    return Table(lines, "pairs")
 
 
-def times(rows: Sequence[Mapping[str, Any]]) -> str:
+def times(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Jobs and time by step."""
     total = float(np.sum([row["seconds"] for row in rows]))
     lines = [
@@ -463,4 +470,4 @@ def times(rows: Sequence[Mapping[str, Any]]) -> str:
         | {"time": duration(row["seconds"]), "share": number(100 * row["seconds"] / total if total else 0, "{:.0f}%")}
         for row in rows
     ]
-    return table(lines, "times")
+    return Table(lines, "times")

@@ -4,7 +4,7 @@ From the comparison with the paper: filled bars with 95% intervals are the study
 that the study did not run shows the paper's bars alone.
 
     python -m scripts.report.plot_evaluation --table results/demo/tables/compare_to_paper.csv
-        --figure results/demo/figures/figure9_evaluation.svg
+        --figure results/demo/figures/figure9_evaluation.svg --data results/demo/figures/figure9_evaluation.csv
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from typing import Any
 from scripts.common import command
 from scripts.common.command import Input, Output
 from scripts.report.compare_to_paper import COLUMNS
-from scripts.report.csv_tables import read_csv
+from scripts.report.csv_tables import read_csv, write_csv
 from scripts.report.figures import COLOURS, GREY, svg_figure
 
 MODELS = {
@@ -35,6 +35,7 @@ BENCHMARKS = {
 }
 TABLES = ("table2", "table3")
 WIDTH = 0.38
+DRAWN = ["benchmark", "model", "value", "low", "high", "paper"]
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,21 @@ class Args:
     """compare_to_paper.csv"""
     figure: Output
     """SVG"""
+    data: Output
+    """CSV of what is drawn: a row for each benchmark and model."""
 
 
 def main(args: Args) -> dict[str, Any]:
     found = {
         (row["row"], row["column"]): row for row in read_csv(args.table, COLUMNS).to_dicts() if row["table"] in TABLES
     }
+    drawn = []
+    for benchmark in BENCHMARKS:
+        for model, label in MODELS.items():
+            row = found.get((model, benchmark)) or dict.fromkeys(COLUMNS)
+            drawn.append({"benchmark": benchmark, "model": label, "value": row["reproduced"]})
+            drawn[-1] |= {name: row[name] for name in ("low", "high", "paper")}
+    write_csv(drawn, args.data, DRAWN)
     with svg_figure(args.figure, 3, 3, (3.6, 2.5)) as (figure, axes):
         for panel, (benchmark, unit) in zip(axes, BENCHMARKS.items(), strict=True):
             panel.set_title(benchmark)

@@ -4,7 +4,7 @@ From Table 2: each online run is a line from the SFT policy (iteration 0) on, an
 of the 95% intervals.
 
     python -m scripts.report.plot_iterations --table results/demo/tables/table2_policies.csv
-        --figure results/demo/figures/figure8_iterations.svg
+        --figure results/demo/figures/figure8_iterations.svg --data results/demo/figures/figure8_iterations.csv
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from scripts.common import command
 from scripts.common.command import Input, Output
-from scripts.report.csv_tables import read_csv
+from scripts.report.csv_tables import read_csv, write_csv
 from scripts.report.figures import COLOURS, GREY, MARKERS, svg_figure
 from scripts.report.tabulate_policies import TABLE2
 
@@ -27,6 +27,7 @@ PANELS = {
     "kl": ("KL to the SFT policy", "nats"),
     "characters": ("Length", "characters"),
 }
+COLUMNS = ["run", "iteration", "method", "measure", "value", "low", "high"]
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,21 @@ class Args:
     """table2_policies.csv"""
     figure: Output
     """SVG"""
+    data: Output
+    """CSV of what is drawn: a row for each run, iteration and measure."""
 
 
 def main(args: Args) -> dict:
     policies = read_csv(args.table, TABLE2)
     shown = [name for name in PANELS if policies[name].null_count() == 0]
     plot(policies, shown, args.figure)
+    drawn = [
+        {"run": row["run"], "iteration": row["iteration"], "method": row["method"], "measure": name}
+        | {"value": row[name], "low": row[f"{name}_low"], "high": row[f"{name}_high"]}
+        for row in policies.to_dicts()
+        for name in shown
+    ]
+    write_csv(drawn, args.data, COLUMNS)
     return {"panels": len(shown)}
 
 

@@ -6,6 +6,7 @@ has more of than the rest name it.
 
     python -m scripts.report.plot_prompts --prompts results/demo/data/prompts/pool.parquet --seed 1
         --topics results/demo/tables/figure5_topics.csv --figure results/demo/figures/figure5_prompts.svg
+        --data results/demo/figures/figure5_prompts.csv
 """
 
 from collections import Counter
@@ -29,6 +30,7 @@ MOST = 60_000  # prompts on the map; the paper's three iterations have as many
 TOPICS = 8
 PALETTE = (*COLOURS, "#8c6d31", "#525866")
 COLUMNS = ["topic", "words", "prompts", "percent", "main_source", "main_source_percent", "vectors"]
+POINTS = ["x", "y", "source", "topic"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Args:
     """CSV: a row a topic."""
     figure: Output
     """SVG; the points are an image in it."""
+    data: Output
+    """CSV: a row a point, with its source and topic."""
     embedding: Input | None = None
     """Folder of an embedding model; without it the vectors are TF-IDF."""
     seed: int = 1
@@ -57,6 +61,11 @@ def main(args: Args) -> dict:
     names = prompt_topics.name_topics(weights, words, topic)
     kind = args.embedding.name if args.embedding else "TF-IDF"
     write_csv(summarise(names, topic, sources, kind), args.topics, COLUMNS)
+    points = [
+        {"x": float(x), "y": float(y), "source": source, "topic": names[k]}
+        for (x, y), source, k in zip(places, sources, topic, strict=True)
+    ]
+    write_csv(points, args.data, POINTS)
     plot(places, sources, [names[k] for k in topic], names, args.figure)
     return {"prompts": len(texts), "topics": len(names), "vectors": kind}
 

@@ -5,7 +5,7 @@ averaged over a running window (bold).
 
     python -m scripts.report.plot_training --models mix1 mix2
         --folders results/demo/models/reward/mix1 results/demo/models/reward/mix2
-        --figure results/demo/figures/figure6_7_training.svg
+        --figure results/demo/figures/figure6_7_training.svg --data results/demo/figures/figure6_7_training.csv
 """
 
 import json
@@ -18,6 +18,7 @@ import numpy as np
 from scripts.common import command
 from scripts.common.command import Input, Output
 from scripts.common.errors import StudyError
+from scripts.report.csv_tables import write_csv
 from scripts.report.figures import COLOURS, svg_figure
 
 PANELS = {
@@ -27,6 +28,8 @@ PANELS = {
     "accuracy": "Training accuracy",
 }
 WINDOW = 0.05  # of all steps
+AVERAGED = [name for name in PANELS if name != "learning_rate"]
+COLUMNS = ["model", "step", *PANELS, *(f"{name}_mean" for name in AVERAGED)]
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,24 @@ class Args:
     """The folder of each, in the same order."""
     figure: Output
     """SVG"""
+    data: Output
+    """CSV of what is drawn: a row for each model and logged step, running means in columns `{name}_mean`."""
 
 
 def main(args: Args) -> dict:
     if len(args.models) != len(args.folders):
         raise StudyError(f"{len(args.models)} --models but {len(args.folders)} --folders; give a folder for each.")
     records = {name: read_log(folder) for name, folder in zip(args.models, args.folders, strict=True)}
+    for record in records.values():
+        width = int(WINDOW * len(record["step"]))
+        record |= {f"{name}_mean": running_mean(record[name], width) for name in AVERAGED}
     plot(records, args.figure)
+    drawn = [
+        {"model": model, **{name: float(values[i]) for name, values in record.items()}}
+        for model, record in records.items()
+        for i in range(len(record["step"]))
+    ]
+    write_csv(drawn, args.data, COLUMNS)
     return {f"steps_{name}": int(record["step"][-1]) for name, record in records.items()}
 
 
@@ -84,12 +98,11 @@ def plot(records: dict[str, dict[str, np.ndarray]], path: Path) -> None:
             panel.set_xlabel("step")
             for index, (name, record) in enumerate(records.items()):
                 colour = COLOURS[index % len(COLOURS)]
-                if key == "learning_rate":
+                if key not in AVERAGED:
                     panel.plot(record["step"], record[key], color=colour, label=name)
                     continue
-                smooth = running_mean(record[key], int(WINDOW * len(record[key])))
                 panel.plot(record["step"], record[key], color=colour, alpha=0.2, linewidth=0.7)
-                panel.plot(record["step"], smooth, color=colour, linewidth=1.6, label=name)
+                panel.plot(record["step"], record[f"{key}_mean"], color=colour, linewidth=1.6, label=name)
         handles, labels = axes[-1].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
 

@@ -9,9 +9,8 @@ with the reason, and so are the paper's models that it has no counterpart of.
         --samples results/demo/evaluation/academic/{sft,iterative-best}/samples.parquet
         --runs iterative offline --reward-models mix2 none --length-penalties 0 0
         --best results/demo/runs/iterative/best --seed 1
-        --table3 results/demo/tables/table3_academic.csv --table3-text results/demo/tables/table3_academic.md
-        --differences results/demo/tables/table3_differences.csv --table4 results/demo/tables/table4_academic.csv
-        --table6 results/demo/tables/table6_benchmarks.csv --table6-text results/demo/tables/table6_benchmarks.md
+        --table3 results/demo/tables/table3_academic.csv --differences results/demo/tables/table3_differences.csv
+        --table4 results/demo/tables/table4_academic.csv --table6 results/demo/tables/table6_benchmarks.csv
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +27,6 @@ from scripts.common.errors import StudyError
 from scripts.common.intervals import Estimate, mean
 from scripts.common.seeds import seed_from
 from scripts.report.csv_tables import write_csv
-from scripts.report.markdown import write_markdown
 from scripts.report.paper import PAPER, PAPER_ROWS, paper_run, paper_value, read_paper
 from scripts.report.tabulate_chat import slug_rows
 from scripts.report.tabulate_policies import chosen_iteration, method, split_name
@@ -74,16 +72,12 @@ class Args:
     """Chosen policies of the online runs, in the order of --runs; their selection.json names the iteration."""
     table3: Output
     """CSV with a row for each policy and benchmark."""
-    table3_text: Output
-    """The same in Markdown, policies down, benchmarks across."""
     differences: Output
     """CSV of the paired differences between any two policies, by benchmark and over all."""
     table4: Output
     """CSV with a row for each online run and benchmark; differences are to the first of the runs."""
     table6: Output
     """CSV with a row for each benchmark of the paper: metric, shots, template."""
-    table6_text: Output
-    """The same in Markdown."""
     paper: Input = PAPER
     """The paper's numbers."""
     chat: tuple[str, ...] = ()
@@ -104,12 +98,9 @@ def main(args: Args) -> dict[str, Any]:
     ]
     rows = with_paper(measured, args.paper)
     write_csv(rows, args.table3, TABLE3)
-    write_markdown("Table 3. Academic benchmarks, %", wide(rows), notes(rows), args.table3_text)
     write_csv(differences(estimates), args.differences, DIFFERENCES)
     write_csv(table4(measured, estimates, args), args.table4, TABLE4)
-    benchmarks = table6(next(iter(scores.values())), args.chat, args.paper)
-    write_csv(benchmarks, args.table6, TABLE6)
-    write_markdown("Table 6. How benchmarks are run", table6_lines(benchmarks), TABLE6_NOTES, args.table6_text)
+    write_csv(table6(next(iter(scores.values())), args.chat, args.paper), args.table6, TABLE6)
     return {"policies": len(args.policies), "scores": sum(row["value"] is not None for row in rows)}
 
 
@@ -208,43 +199,6 @@ def share(percent: float | None) -> float | None:
     return None if percent is None else percent / 100
 
 
-def wide(rows: Sequence[Row]) -> list[dict[str, str]]:
-    """Policies down, benchmarks across, in percent; beneath each policy the paper's row."""
-    lines = []
-    for policy in dict.fromkeys(row["policy"] for row in rows):
-        cells = {row["task"]: row for row in rows if row["policy"] == policy}
-        first = next(iter(cells.values()))
-        label = {"policy": policy, "method": first["method"] or ""}
-        lines.append({**label, **{COLUMNS[task]: cell(row) for task, row in cells.items()}})
-        if any(row["paper"] is not None for row in cells.values()):
-            printed = {COLUMNS[task]: percent(row["paper"]) for task, row in cells.items()}
-            lines.append({"policy": "*paper*", "method": "", **printed})
-    return lines
-
-
-def cell(row: Row) -> str:
-    if row["value"] is None:
-        return "not run"
-    if np.isnan(row["low"]):  # a single question has no interval
-        return percent(row["value"])
-    return f"{percent(row['value'])} ({percent(row['low'])} to {percent(row['high'])})"
-
-
-def percent(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.1f}"
-
-
-def notes(rows: Sequence[Row]) -> list[str]:
-    """What the cells mean, why some say 'not run', and how many prompts were cut."""
-    said = ["In brackets: 95% interval, bootstrap by question. `-best` is the iteration that validation prompts chose."]
-    left_out = [row for row in rows if row["not_run"] not in (None, NOT_PART)]
-    reasons = dict.fromkeys((COLUMNS[row["task"]], row["not_run"]) for row in left_out)
-    said += [f"{task} was not run: {reason}." for task, reason in reasons]
-    if cut := sum(row["truncated"] or 0 for row in rows):
-        said.append(f"{cut} prompts were longer than the model takes and lost their beginning.")
-    return said
-
-
 def differences(estimates: Mapping[str, Mapping[str, Estimate]]) -> list[Row]:
     """Policy minus policy on the same questions, for every ordered couple: by task, and the mean over tasks."""
     rows = []
@@ -291,11 +245,6 @@ def table4(rows: Sequence[Row], estimates: Mapping[str, Mapping[str, Estimate]],
 
 # --- Table 6 ----------------------------------------------------------------------------------------------------------
 
-TABLE6_NOTES = [
-    "`default` prompts are those of lm-evaluation-harness; others are Jinja templates over a row. Through a template, "
-    "shots are turns of a conversation. The scores of the chat benchmarks are in Table 2."
-]
-
 
 def table6(scores: Mapping[str, Row], chat: Sequence[str], paper: Path) -> list[Row]:
     """A row for each benchmark of the paper's Table 6: the paper's number of shots, and what was used here."""
@@ -315,16 +264,6 @@ def table6(scores: Mapping[str, Row], chat: Sequence[str], paper: Path) -> list[
         else:
             rows.append({**row, "task": ours[benchmark], "n": 0, "not_run": NOT_PART})
     return rows
-
-
-def table6_lines(rows: Sequence[Row]) -> list[dict[str, str]]:
-    shown = ["benchmark", "metric", "shots", "paper_shots", "prompt", "n"]
-    words = {True: "yes", False: "no", None: ""}
-    return [
-        {name.replace("_", " "): "" if row[name] is None else str(row[name]) for name in shown}
-        | {"chat template": words[row["chat_template"]], "state": "run" if row["not_run"] is None else "not run"}
-        for row in rows
-    ]
 
 
 if __name__ == "__main__":

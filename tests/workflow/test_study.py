@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from scripts.report.captions import CAPTIONS, captions
 from tests.workflow.study import ROOT, Study
 
 pytestmark = pytest.mark.workflow
@@ -21,6 +22,17 @@ def test_all_targets_exist_and_the_page_is_one_file(built):
         assert (built.results / "tables" / f"{table}.csv").stat().st_size > 0
     for figure in ("figure3_length_bias", "figure8_iterations"):
         assert (built.results / "figures" / f"{figure}.svg").stat().st_size > 0
+
+
+@pytest.mark.parametrize("name", CAPTIONS)
+def test_tables_and_figures_of_the_paper_are_numbers_text_and_drawing_with_a_caption(built, name):
+    file = built.results / ("tables" if name.startswith("table") else "figures") / name
+    assert len(pl.read_csv(file.with_suffix(".csv"), infer_schema_length=None)) > 0
+    said = captions("gold", 16, [])[name]
+    text = file.with_suffix(".md").read_text()
+    assert text.startswith(f"# {said.title}\n\n| ")
+    assert said.text.replace("Small print:", "In brackets:") in text
+    assert "<svg" in file.with_suffix(".svg").read_text()
 
 
 def test_a_run_without_changes_does_nothing(built):
@@ -108,6 +120,7 @@ def test_evaluation_prompts_do_not_retrain(built):
         "plot_best_of_n",
         "compare_to_paper",
         "plot_evaluation",
+        "export_exhibits",
         "build_page",
         "build_catalog",
     }

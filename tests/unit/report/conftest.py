@@ -15,6 +15,7 @@ from scripts.evaluate.scores import Score, mean_of_known, write_scores
 from scripts.report import (
     build_page,
     compare_to_paper,
+    export_exhibits,
     plot_agreement,
     plot_best_of_n,
     plot_calibration,
@@ -33,6 +34,7 @@ from scripts.report import (
     tabulate_position_bias,
     tabulate_reward_models,
 )
+from scripts.report.captions import CAPTIONS
 
 TEST, VALIDATION = 80, 20
 PREFERENCE_TABLES = [
@@ -395,6 +397,11 @@ def report(study: Study) -> None:
             tables_ / "reward_models_held_out.csv",
         )
     )
+
+    def drawn(name: str) -> tuple[Path, Path]:
+        """A figure, and the table of what it draws."""
+        return figures / f"{name}.svg", figures / f"{name}.csv"
+
     tabulate_policies.main(policies_args(study))
     tabulate_academic.main(academic_args(study))
     tabulate_chat.main(chat_args(study))
@@ -439,7 +446,7 @@ def report(study: Study) -> None:
         )
     )
     plot_iterations.main(
-        plot_iterations.Args(tables_ / "table2_policies.csv", figures / "figure8_iterations.svg"),
+        plot_iterations.Args(tables_ / "table2_policies.csv", *drawn("figure8_iterations")),
     )
     plot_drift.main(drift_args(study))
     plot_preferences.main(
@@ -452,24 +459,38 @@ def report(study: Study) -> None:
     )
     plot_prompts.main(
         plot_prompts.Args(
-            prompts=folder / "data/prompts/pool.parquet",
-            topics=tables_ / "figure5_topics.csv",
-            figure=figures / "figure5_prompts.svg",
+            folder / "data/prompts/pool.parquet",
+            tables_ / "figure5_topics.csv",
+            *drawn("figure5_prompts"),
         )
     )
     plot_training.main(
         plot_training.Args(
             models["models"],
             tuple(folder / f"models/reward/{m}" for m in models["models"]),
-            figures / "figure6_7_training.svg",
+            *drawn("figure6_7_training"),
         )
     )
     compare_to_paper.main(comparison_args(study))
     plot_evaluation.main(
-        plot_evaluation.Args(tables_ / "compare_to_paper.csv", figures / "figure9_evaluation.svg"),
+        plot_evaluation.Args(tables_ / "compare_to_paper.csv", *drawn("figure9_evaluation")),
     )
+    export_exhibits.main(exhibit_args(study))
     select_case_studies.main(case_args(study))
     build_page.main(page_args(study))
+
+
+def exhibit_args(study: Study, **changes) -> export_exhibits.Args:
+    tables_ = [study.tables / name for name in CAPTIONS if name.startswith("table")]
+    figures = [study.figures / name for name in CAPTIONS if name.startswith("figure")]
+    values = {
+        "tables": tuple(path.with_suffix(".csv") for path in tables_),
+        "figures": tuple(path.with_suffix(".csv") for path in figures),
+        "drawings": tuple(path.with_suffix(".svg") for path in tables_),
+        "texts": tuple(path.with_suffix(".md") for path in (*tables_, *figures)),
+        "judge": "gold",
+    }
+    return export_exhibits.Args(**values | changes)
 
 
 def comparison_args(study: Study, **changes) -> compare_to_paper.Args:
@@ -534,9 +555,8 @@ def policies_args(study: Study, **changes) -> tabulate_policies.Args:
 
 
 def academic_args(study: Study, **changes) -> tabulate_academic.Args:
-    names = {"table3": "table3_academic.csv", "table3_text": "table3_academic.md"}
-    names |= {"differences": "table3_differences.csv", "table4": "table4_academic.csv"}
-    names |= {"table6": "table6_benchmarks.csv", "table6_text": "table6_benchmarks.md"}
+    names = {"table3": "table3_academic.csv", "differences": "table3_differences.csv"}
+    names |= {"table4": "table4_academic.csv", "table6": "table6_benchmarks.csv"}
     folders = [study.folder / f"evaluation/academic/{policy}" for policy in ACADEMIC]
     values = {
         "policies": tuple(ACADEMIC),

@@ -229,7 +229,15 @@ def test_the_command_line_writes_table_and_manifest(study, tmp_path):
 
 
 def test_the_command_line_says_what_is_missing(tmp_path):
-    done = run("plot_iterations", "--table", tmp_path / "none.csv", "--figure", tmp_path / "f.svg")
+    done = run(
+        "plot_iterations",
+        "--table",
+        tmp_path / "none.csv",
+        "--figure",
+        tmp_path / "f.svg",
+        "--data",
+        tmp_path / "f.csv",
+    )
     assert done.returncode != 0
     assert done.stderr.strip() == f"error: --table {tmp_path}/none.csv: there is no such file or folder."
 

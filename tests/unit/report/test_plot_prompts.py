@@ -59,17 +59,19 @@ def test_the_map_is_a_picture_with_its_sources_and_topics(study):
 
 def test_the_same_prompts_give_the_same_bytes(study, tmp_path):
     again = plot_prompts.Args(
-        study.folder / "data/prompts/pool.parquet", tmp_path / "t.csv", tmp_path / "figure5_prompts.svg"
+        study.folder / "data/prompts/pool.parquet",
+        *(tmp_path / name for name in ("t.csv", "figure5_prompts.svg", "p.csv")),
     )
     plot_prompts.main(again)
     assert again.figure.read_bytes() == (study.figures / "figure5_prompts.svg").read_bytes()
+    assert again.data.read_bytes() == (study.figures / "figure5_prompts.csv").read_bytes()
     assert again.topics.read_bytes() == (study.tables / "figure5_topics.csv").read_bytes()
 
 
 def test_one_prompt_is_no_map(tmp_path):
     write_prompts(tmp_path / "pool.parquet", n=0)
     with pytest.raises(StudyError, match="0 prompts make no map"):
-        plot_prompts.main(plot_prompts.Args(tmp_path / "pool.parquet", tmp_path / "t.csv", tmp_path / "f.svg"))
+        plot_prompts.main(plot_prompts.Args(*(tmp_path / name for name in ("pool.parquet", "t.csv", "f.svg", "p.csv"))))
 
 
 # --- a real encoder of random weights ---------------------------------------------------------------------------------
@@ -110,7 +112,7 @@ def test_vectors_of_an_encoder_are_means_over_tokens_whatever_the_batch(encoder)
 
 def test_the_map_with_an_embedding_model_names_it(encoder, tmp_path):
     write_prompts(tmp_path / "pool.parquet", n=10)
-    args = plot_prompts.Args(tmp_path / "pool.parquet", tmp_path / "t.csv", tmp_path / "f.svg", encoder)
+    args = plot_prompts.Args(*(tmp_path / name for name in ("pool.parquet", "t.csv", "f.svg", "p.csv")), encoder)
     assert plot_prompts.main(args)["vectors"] == "tiny-bert"
     assert set(read_csv(args.topics, plot_prompts.COLUMNS)["vectors"]) == {"tiny-bert"}
     assert re.search(r"<image[^>]*data:image/png", args.figure.read_text())

@@ -24,7 +24,9 @@ def test_figures_are_drawings_without_date(study, name):
 
 
 def test_the_same_data_give_the_same_bytes(study, tmp_path):
-    plot_iterations.main(plot_iterations.Args(study.tables / "table2_policies.csv", tmp_path / FIGURES[1]))
+    plot_iterations.main(
+        plot_iterations.Args(study.tables / "table2_policies.csv", tmp_path / FIGURES[1], tmp_path / "8.csv")
+    )
     assert (tmp_path / FIGURES[1]).read_bytes() == (study.figures / FIGURES[1]).read_bytes()
 
 

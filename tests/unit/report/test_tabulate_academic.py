@@ -7,7 +7,6 @@ from scripts.common.errors import StudyError
 from scripts.report import page_academic, tabulate_academic
 from scripts.report.claims import Sources, gather
 from scripts.report.csv_tables import read_csv
-from scripts.report.markdown import markdown_table
 from tests.unit.report.conftest import ACADEMIC, ACADEMIC_QUESTIONS, academic_args
 
 
@@ -56,9 +55,7 @@ def test_a_second_run_of_a_kind_has_no_counterpart_but_a_baseline_has(study, tmp
         study.folder / f"evaluation/academic/{name}"
         for name in ("sft", "offline-iter1", "iterative-best", "concise-best")
     ]
-    outputs = {
-        name: tmp_path / name for name in ("table3", "table3_text", "differences", "table4", "table6", "table6_text")
-    }
+    outputs = {name: tmp_path / name for name in ("table3", "differences", "table4", "table6")}
     args = academic_args(
         study,
         policies=policies,
@@ -117,18 +114,8 @@ def test_table6_has_the_papers_nine_benchmarks(study):
     assert (found["LC-AlpacaEval-2"]["not_run"], found["LC-AlpacaEval-2"]["metric"]) == (None, "lc_win_rate")
 
 
-def test_markdown(study):
-    text = (study.tables / "table3_academic.md").read_text()
-    assert "| sft | SFT | 50.0 (" in text
-    assert "| *paper* |  | 74.2 | 64.7 | 65.2 | 53.4 | 61.4 | 62.3 |" in text
-    assert text.count("not run |") == 4 * 2 + 6
-    assert "HumanEval was not run: programs are not executed." in text
-    assert "| GSM-8K | acc | 4 | 8 | default | 40 | yes | run |" in (study.tables / "table6_benchmarks.md").read_text()
-    assert markdown_table([{"a": "1|2", "b": ""}]) == "| a | b |\n|---|---|\n| 1\\|2 |  |\n"
-
-
 def test_page(study):
-    text = page_academic.table3(study.tables / "table3_academic.csv")
+    text = page_academic.table3(study.tables / "table3_academic.csv").__html__()
     assert "iterative-best</b> ★" in text
     assert "not run" in text
     assert page_academic.not_run(study.tables / "table3_academic.csv") == ["HumanEval, for programs are not executed"]
