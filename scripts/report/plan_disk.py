@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.common.config import Optimisation, Study
+from scripts.common.config import Optimisation, Resources, Study
 from scripts.report.plan_jobs import Job
 from scripts.report.plan_sizes import Pairs, Sizes
 from scripts.report.plan_work import Cost
@@ -37,7 +37,7 @@ def rooms(jobs: Sequence[Job], costs: Mapping[str, Cost], sizes: Sizes) -> list[
         total, measured, _ = totals.get(kind, (0.0, 0.0, ""))
         totals[kind] = total + (written or estimate), measured + written, source
     found = [Room(kind, *values) for kind, values in sorted(totals.items())]
-    if bytes_each := [CHECKPOINT_BYTES[section.dtype] for section in _trainings(sizes.study)]:
+    if bytes_each := [CHECKPOINT_BYTES[section.dtype] for section in _trainings(sizes.study) if not section.lora.rank]:
         held = (KEPT_CHECKPOINTS + 1) * max(bytes_each)
         words = f"{KEPT_CHECKPOINTS + 1} of {max(bytes_each)} bytes a parameter, removed at the job's end"
         found.append(Room("checkpoints of a training job", held * sizes.parameters(), 0, words))
@@ -63,7 +63,7 @@ def _estimate(job: Job, cost: Cost, sizes: Sizes) -> tuple[str, float, str]:
         case "retrieve_model" | "retrieve_reward_model" | "train_base" | "create_base":
             return "models", sizes.parameters() * 2, "2 or 4 bytes a parameter, by dtype"
         case "train_sft" | "train_reward_model" | "train_preference_model" | "train_dpo":
-            size = sizes.parameters() * BYTES_PER_WEIGHT[optimisation_of(study, job).dtype]
+            size = sizes.parameters() * BYTES_PER_WEIGHT[_published(study, job)]
             return "models", size * len(job.outputs), "2 or 4 bytes a parameter, by dtype"
         case "generate_responses":
             return "responses", cost.amount * BYTES_PER_TOKEN, text
@@ -103,6 +103,13 @@ def optimisation_of(study: Study, job: Job) -> Optimisation:
     if job.rule == "train_preference_model":
         return study.preference_models[job.wildcards["preference"]].optimisation
     return study.runs[job.wildcards["run"]].dpo.optimisation
+
+
+def _published(study: Study, job: Job) -> str:
+    """The type of the weights that a training job publishes: one process that trains all of them keeps float32."""
+    section, needs = optimisation_of(study, job), study.resources.get(job.rule, Resources())
+    divided = section.sharding != "none" and needs.gpus * needs.nodes > 1
+    return section.dtype if divided or section.lora.rank else "float32"
 
 
 def _trainings(study: Study) -> list[Optimisation]:

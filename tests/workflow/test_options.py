@@ -20,6 +20,8 @@ runs:
   replay: {reward: mix2, sampler: mixed_temperatures, iterations: 2, history: all, initialise: sft}
   hybrid: {reward: mix2, sampler: mixed_temperatures, iterations: 2, offline: offline, reference: previous}
   biased: {reward: mix2, sampler: mixed_temperatures, dpo: {loss: ipo, sft_weight: 0.2}}
+vllm: {prefix_caching: false}
+resources: {score_responses: {gpus: 2}}
 """
 
 
@@ -91,6 +93,14 @@ def test_losses_reach_the_command_of_their_run_alone(commands):
     changed, plain = commands["runs/biased/iter1/policy"], commands["runs/replay/iter1/policy"]
     assert (values(changed, "dpo.loss"), values(changed, "dpo.sft-weight")) == (["ipo"], ["0.2"])
     assert (values(plain, "dpo.loss"), values(plain, "dpo.sft-weight")) == (["sigmoid"], ["0.0"])
+
+
+def test_vllm_divides_a_model_among_the_gpus_that_its_rule_asks_for(commands):
+    generate = commands["rollouts/sft/policies/iter1/responses/0.parquet"]
+    score = commands["rollouts/sft/policies/iter1/rewards/mix2/0.parquet"]
+    assert values(generate, "vllm.tensor-parallel") == ["1"]
+    assert values(score, "vllm.tensor-parallel") == ["2"]
+    assert all(" --vllm.no-prefix-caching" in command for command in (generate, score))
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def test_dropout_and_the_layers_named_are_those_asked_for(stages, tmp_path, trai
 def test_the_first_epoch_is_published_and_training_goes_on(stages, tmp_path):
     pairs = (stages.folder / "pairs.parquet",)
     settings = {"learning_rate": 1e-2, "epochs": 2, "global_batch": 4, "max_tokens": 128, "dtype": "float32"}
-    dpo = DPO(optimisation=Optimisation(**settings, gradient_checkpointing=True, lora=ADAPTER))
+    dpo = DPO(optimisation=Optimisation(**settings, gradient_checkpointing=True, lora=Lora(rank=4, dropout=0.1)))
     for folder, epoch1 in ((tmp_path / "a", tmp_path / "a/epoch1"), (tmp_path / "b", None)):
         train_dpo.main(train_dpo.Args(pairs, stages.base, stages.base, folder / "policy", dpo, epoch1))
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("a/policy", "b/policy", "a/epoch1")]
