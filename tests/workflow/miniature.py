@@ -25,6 +25,9 @@ PAPER = ROOT / "config/paper.yaml"
 ONLINE = {"limits": {"length_growth": None, "repetition": None, "truncated": None}}
 """A model of random weights writes without end and says things twice; the limit of KL stays."""
 
+COMPUTING = ("count_tokens", "plot_prompts", "generate_responses", "score_responses", "measure_responses")
+COMPUTING += ("score_pairs", "answer_questions", "evaluate_academic")
+
 SIZES = {
     "data": {"held_out": 0.1, "prompts_per_iteration": 12, "validation_prompts": 8, "test_prompts": 12},
     "sft": {"global_batch": 4, "max_tokens": 512},
@@ -44,20 +47,20 @@ SIZES = {
         "chat": {"engine": "transformers", "max_new_tokens": 12},
         "academic": {"engine": "transformers"},
     },
-    "resources": {  # two ranks under ZeRO-3 where a GPU node has eight
-        rule: {"gpus": 2 if rule == "train_preference_model" else 1}
-        for rule in ("train_sft", "train_reward_model", "train_preference_model", "train_dpo")
-    },
+    "resources": {rule: {"threads": 1} for rule in COMPUTING}
+    | {rule: {"threads": 1, "gpus": 1} for rule in ("train_sft", "train_reward_model", "train_dpo")}
+    | {"train_preference_model": {"threads": 2, "gpus": 2}},  # ranks under ZeRO-3, where a node has eight GPUs
 }
 """Laid over config/paper.yaml. vLLM would start some eighty times; its engine has tests of its own."""
 
 
-def plant(folder: Path, rows: int, judge: str) -> Path:
+def plant(folder: Path, rows: int, sizes: dict[str, Any] = SIZES, judge: str | None = None) -> Path:
     """Write the copies into a folder, and a file to lay over config/paper.yaml that names them.
 
     Args:
-        rows: of each data set of instructions and of prompts; the preference data have a quarter.
-        judge: address of the server that plays OpenAI's.
+        rows: of all data sets of instructions together, and 7 times as many prompts; each preference set has a quarter.
+        sizes: what else to lay over it.
+        judge: address of a server that plays OpenAI's; without it, that is what judges.
     """
     raw = folder / "published"
     world = World(
@@ -73,9 +76,10 @@ def plant(folder: Path, rows: int, judge: str) -> Path:
         optimisation=Optimisation(learning_rate=1e-3, global_batch=1, max_tokens=64),  # of a base that nobody trains
     )
     generate_world.main(generate_world.Args(raw, world))
-    overlay = merged(SIZES, copies(raw))
-    for name in study_of_the_paper()["evaluation"]["judges"]:
-        overlay["evaluation"].setdefault("judges", {})[name] = {"endpoint": {"base_url": judge}}
+    overlay = merged(sizes, copies(raw))
+    if judge:
+        judges = study_of_the_paper()["evaluation"]["judges"]
+        overlay["evaluation"]["judges"] = {name: {"endpoint": {"base_url": judge}} for name in judges}
     path = folder / "miniature.yaml"
     path.write_text(yaml.safe_dump(overlay))
     return path

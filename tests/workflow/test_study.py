@@ -208,14 +208,3 @@ def test_running_again_gives_the_same_tables(built, tmp_path):
     again.build(f"results/tiny/{pairs}")
     assert pl.read_parquet(again.results / pairs).equals(pl.read_parquet(built.results / pairs))
     assert (again.results / weights).read_bytes() == (built.results / weights).read_bytes()
-
-
-def test_paper_study_dry_run_needs_no_network(tmp_path):
-    paper = Study(tmp_path, (Path(__file__).parents[2] / "config/paper.yaml",), "paper")
-    planned = paper.planned(HF_HUB_OFFLINE="1")
-    count = {rule: sum(1 for r, _ in planned if r == rule) for rule, _ in planned}
-    assert count["train_dpo"] == 10  # three iterations of three online runs, and the offline baseline
-    assert count["generate_responses"] == 8 * (7 + 11 + 1)  # shards x (iterations + evaluated policies + Figure 3)
-    assert count["train_sft"] == 1
-    assert count["train_reward_model"] == 2
-    assert count["train_preference_model"] == 1
