@@ -1,0 +1,164 @@
+"""DPO as the pipeline trains, beside TRL's trainer with its defaults: tokens a second, same pairs, batches and loss.
+
+Both start from a study's SFT policy, read its pairs and end with a saved model; imports are done before the clock runs.
+TRL's defaults: passes of 8 pairs in the order drawn, the reference computed beside the policy in every epoch. Different
+from its defaults are float32 and no gradient checkpointing, as in the demo, since the losses are to be compared. Rounds
+alternate between the two; the figure is the median of the ratios within a round.
+
+    python -m benchmarks.dpo --study results/demo --output benchmarks/results/dpo.json
+"""
+
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from benchmarks import results
+from scripts.common.config import DPO, Optimisation
+
+GLOBAL_BATCH, TRL_BATCH = 32, 8
+Losses = list[float]
+
+
+@dataclass(frozen=True)
+class Args:
+    study: Path
+    """A finished demo: its SFT policy is both policy and reference."""
+    pairs: str = "runs/iterative/iter1/pairs.parquet"
+    """In the study's folder."""
+    output: Path = results.RESULTS / "dpo.json"
+    per_device_batch: int = 32
+    """Of the pipeline's way; the demo's."""
+    epochs: int = 2
+    rounds: int = 5
+    threads: int = 1
+    """Of torch, on a CPU."""
+
+
+def main(args: Args) -> dict[str, Any]:
+    import torch
+    from transformers.utils import logging
+    from trl import DPOTrainer  # noqa: F401
+
+    logging.set_verbosity_error()
+    torch.set_num_threads(args.threads)
+    ways: dict[str, Callable[[Path, Path, Path, DPO], Losses]] = {"trl": trl_defaults, "pipeline": pipeline}
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    cpu: dict[str, list[float]] = {name: [] for name in ways}
+    losses: dict[str, Losses] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        pairs, tokens = whole_batches(args.study / args.pairs, args.study / "models/sft", folder)
+        for i in range(args.rounds):
+            for way, train in list(ways.items())[:: (1, -1)[i % 2]]:
+                started, cpu_started = time.perf_counter(), time.process_time()
+                losses[way] = train(pairs, args.study / "models/sft", folder / f"{way}{i}", settings(args))
+                seconds[way].append(time.perf_counter() - started)
+                cpu[way].append(time.process_time() - cpu_started)
+    ratios = [theirs / ours for theirs, ours in zip(seconds["trl"], seconds["pipeline"], strict=True)]
+    differences = [abs(ours - theirs) for ours, theirs in zip(losses["pipeline"], losses["trl"], strict=True)]
+    found = {
+        "speed_up": statistics.median(ratios),
+        "speed_ups": ratios,
+        "speed_up_by_cpu_seconds": statistics.median(
+            theirs / ours for theirs, ours in zip(cpu["trl"], cpu["pipeline"], strict=True)
+        ),
+        "largest_loss_difference": max(differences),
+        "steps": len(differences),
+        "tokens": tokens * args.epochs,
+        "tokens_per_second": {way: tokens * args.epochs / statistics.median(times) for way, times in seconds.items()},
+        "per_device_batch": {"trl": TRL_BATCH, "pipeline": args.per_device_batch},
+        "threads": args.threads,
+    }
+    return results.write(args.output, found)
+
+
+def settings(args: Args) -> DPO:
+    """The demo's."""
+    optimisation = Optimisation(
+        learning_rate=1e-4,
+        epochs=args.epochs,
+        global_batch=GLOBAL_BATCH,
+        per_device_batch=args.per_device_batch,
+        max_tokens=256,
+        dtype="float32",
+        gradient_checkpointing=False,
+    )
+    return DPO(beta=0.1, optimisation=optimisation)
+
+
+def whole_batches(pairs: Path, policy: Path, folder: Path) -> tuple[Path, int]:
+    """As many pairs as fill whole batches: of what is left over, TRL makes a smaller one. And their tokens."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from scripts.common.chat import conversation_ids
+    from scripts.common.models import load_tokenizer
+
+    table, tokenizer = pq.read_table(pairs), load_tokenizer(policy)
+    table = table.slice(0, len(table) // GLOBAL_BATCH * GLOBAL_BATCH)
+    if not len(table):
+        raise SystemExit(f"{pairs}: {GLOBAL_BATCH} pairs at least are needed.")
+    pq.write_table(pa.table(table), folder / "pairs.parquet")
+    rows = table.select(["prompt", "chosen", "rejected"]).to_pylist()
+    texts = [conversation_ids(tokenizer, row["prompt"], row[side]) for row in rows for side in ("chosen", "rejected")]
+    return folder / "pairs.parquet", sum(map(len, texts))
+
+
+def pipeline(pairs: Path, policy: Path, output: Path, dpo: DPO) -> Losses:
+    from scripts.online import train_dpo
+
+    train_dpo.main(train_dpo.Args(pairs=(pairs,), policy=policy, reference=policy, output=output, dpo=dpo))
+    rows = map(json.loads, (output / "training_log.jsonl").read_text().splitlines())
+    return [row["loss"] for row in rows if "loss" in row]
+
+
+def trl_defaults(pairs: Path, policy: Path, output: Path, dpo: DPO) -> Losses:
+    import torch
+    from transformers import set_seed
+    from trl import DPOConfig, DPOTrainer
+
+    from scripts.common import training
+    from scripts.common.models import load_policy, load_tokenizer
+
+    output.mkdir()
+    optimisation = dpo.optimisation
+    set_seed(1)
+    trainer = DPOTrainer(
+        model=load_policy(policy, "float32"),
+        ref_model=load_policy(policy, "float32"),
+        args=DPOConfig(
+            output_dir=str(output),
+            seed=1,
+            beta=dpo.beta,
+            learning_rate=optimisation.learning_rate,
+            num_train_epochs=optimisation.epochs,
+            per_device_train_batch_size=TRL_BATCH,
+            gradient_accumulation_steps=GLOBAL_BATCH // TRL_BATCH,
+            warmup_steps=optimisation.warmup,
+            lr_scheduler_type=optimisation.schedule,
+            adam_beta2=optimisation.adam_beta2,
+            weight_decay=optimisation.weight_decay,
+            max_length=optimisation.max_tokens,
+            bf16=False,
+            gradient_checkpointing=False,
+            use_cpu=not torch.cuda.is_available(),
+            logging_steps=1,
+            report_to="none",
+        ),
+        train_dataset=training.conversational_pairs([pairs], output),
+        processing_class=load_tokenizer(policy),
+    )
+    trainer.train()
+    trainer.save_model(str(output / "model"))
+    return [row["loss"] for row in trainer.state.log_history if "loss" in row]
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Args, description=__doc__))
