@@ -1,7 +1,7 @@
 # make help lists the targets. The two that a newcomer needs: make demo, make test.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo theory real test test-slow test-gpu test-slurm test-faults pin plan stale freeze lint clean findings schema lock venv
+.PHONY: help demo bench theory real test test-slow test-gpu test-slurm test-faults pin plan stale freeze lint clean findings schema lock venv
 
 VENV := .venv
 PYTHON ?= python3
@@ -59,6 +59,18 @@ findings: $(VENV)/.installed ## the demo over three seeds: which findings of the
 	done
 	@$(RUN) python -m scripts.report.findings --studies results/demo results/demo_seed2 results/demo_seed3 \
 	  --output benchmarks/results/findings.csv --markdown benchmarks/results/findings.md
+
+bench: $(VENV)/.installed ## speed beside what you would otherwise run; limits, regressions, the README's table (after make demo; half an hour)
+	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks.packing --study results/demo
+	$(RUN) python -m benchmarks.workflow_overhead --study results/demo
+	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks.dpo --study results/demo
+	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks.generation --study results/demo
+	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks.scoring --output benchmarks/results/scoring.json
+	$(RUN) python -m benchmarks.token_counting --tokenizer results/demo/models/base
+	$(RUN) python -m benchmarks.judge_client --output benchmarks/results/judge_client.json
+	$(RUN) python -m benchmarks.data_plane
+	@$(RUN) python -m benchmarks.table
+	@$(RUN) python -m benchmarks.check
 
 theory: $(VENV)/.installed ## Algorithm 1 in the linear case: regret of four ways to explore (about a minute)
 	@$(SNAKEMAKE) -- theory

@@ -10,7 +10,6 @@ twice the rows: time should double, peak memory should not. Token counting is me
 
 import importlib
 import json
-import os
 import resource
 import shutil
 import subprocess
@@ -22,6 +21,7 @@ from typing import Any
 
 import tyro
 
+from benchmarks import results
 from benchmarks.corpus import SOURCES, write_corpus
 
 MAX_TOKENS = 4096
@@ -43,7 +43,7 @@ class Args:
 
 
 def main(args: Args) -> dict[str, Any]:
-    found: dict[str, Any] = {"cpus": len(os.sched_getaffinity(0)), "memory_mb": args.memory_mb}
+    found: dict[str, Any] = {"memory_mb": args.memory_mb}
     corpora = {"once": args.folder / "once", "twice": args.folder / "twice"}
     for name, pairs in (("once", args.pairs), ("twice", 2 * args.pairs)):
         corpora[name].mkdir(parents=True)
@@ -63,9 +63,7 @@ def main(args: Args) -> dict[str, Any]:
     found["peak_gb"] = max(once["peak_gb"], twice["peak_gb"])
     found["expected"] = EXPECTED
     shutil.rmtree(args.folder)
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    args.output.write_text(json.dumps(found, indent=1) + "\n")
-    return found
+    return results.write(args.output, found)
 
 
 def measured(way: str, corpus: Path, memory_mb: int) -> dict[str, Any]:
@@ -218,5 +216,4 @@ if __name__ == "__main__":
     if len(sys.argv) > 1 and sys.argv[1] in ("sql", "datasets"):
         child(*sys.argv[1:])
     else:
-        for key, value in main(tyro.cli(Args, description=__doc__)).items():
-            print(f"{key:>16}  {value}")
+        main(tyro.cli(Args, description=__doc__))

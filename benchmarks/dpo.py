@@ -1,18 +1,21 @@
 """DPO as the pipeline trains, beside TRL's trainer with its defaults: tokens a second, same pairs, batches and loss.
 
-Both start from a study's SFT policy, read its pairs and end with a saved model; imports are done before the clock runs.
-TRL's defaults: passes of 8 pairs in the order drawn, the reference computed beside the policy in every epoch. Different
-from its defaults are float32 and no gradient checkpointing, as in the demo, since the losses are to be compared. Rounds
-alternate between the two; the figure is the median of the ratios within a round.
+Both start from a study's SFT policy, read its pairs and end with a saved model, each in a process of its own with the
+environment it has in use; the clock starts after the imports. TRL's defaults: passes of 8 pairs in the order drawn, the
+reference computed beside the policy in every epoch. Different from its defaults are float32 and no gradient
+checkpointing, as in the demo, since the losses are to be compared. Rounds alternate between the two; the figure is the
+median of the ratios within a round.
 
     python -m benchmarks.dpo --study results/demo --output benchmarks/results/dpo.json
 """
 
 import json
+import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,7 @@ from benchmarks import results
 from scripts.common.config import DPO, Optimisation
 
 GLOBAL_BATCH, TRL_BATCH = 32, 8
+MALLOC = {"MALLOC_MMAP_THRESHOLD_": "1000000000", "MALLOC_TRIM_THRESHOLD_": "2000000000"}
 Losses = list[float]
 
 
@@ -42,50 +46,66 @@ class Args:
 
 
 def main(args: Args) -> dict[str, Any]:
-    import torch
-    from transformers.utils import logging
-    from trl import DPOTrainer  # noqa: F401
-
-    logging.set_verbosity_error()
-    torch.set_num_threads(args.threads)
-    ways: dict[str, Callable[[Path, Path, Path, DPO], Losses]] = {"trl": trl_defaults, "pipeline": pipeline}
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    cpu: dict[str, list[float]] = {name: [] for name in ways}
-    losses: dict[str, Losses] = {}
+    rounds: dict[str, list[dict[str, Any]]] = {"trl": [], "pipeline": []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pairs, tokens = whole_batches(args.study / args.pairs, args.study / "models/sft", folder)
         for i in range(args.rounds):
-            for way, train in list(ways.items())[:: (1, -1)[i % 2]]:
-                started, cpu_started = time.perf_counter(), time.process_time()
-                losses[way] = train(pairs, args.study / "models/sft", folder / f"{way}{i}", settings(args))
-                seconds[way].append(time.perf_counter() - started)
-                cpu[way].append(time.process_time() - cpu_started)
-    ratios = [theirs / ours for theirs, ours in zip(seconds["trl"], seconds["pipeline"], strict=True)]
-    differences = [abs(ours - theirs) for ours, theirs in zip(losses["pipeline"], losses["trl"], strict=True)]
+            for way in list(rounds)[:: (1, -1)[i % 2]]:
+                rounds[way].append(in_its_process(way, pairs, folder / f"{way}{i}", args))
+    trl, ours = rounds["trl"], rounds["pipeline"]
+    speed_ups = [theirs["seconds"] / own["seconds"] for theirs, own in zip(trl, ours, strict=True)]
+    losses = zip(trl[-1]["losses"], ours[-1]["losses"], strict=True)
     found = {
-        "speed_up": statistics.median(ratios),
-        "speed_ups": ratios,
+        "speed_up": statistics.median(speed_ups),
+        "speed_ups": speed_ups,
         "speed_up_by_cpu_seconds": statistics.median(
-            theirs / ours for theirs, ours in zip(cpu["trl"], cpu["pipeline"], strict=True)
+            theirs["cpu_seconds"] / own["cpu_seconds"] for theirs, own in zip(trl, ours, strict=True)
         ),
-        "largest_loss_difference": max(differences),
-        "steps": len(differences),
+        "largest_loss_difference": max(abs(theirs - own) for theirs, own in losses),
+        "steps": len(ours[-1]["losses"]),
         "tokens": tokens * args.epochs,
-        "tokens_per_second": {way: tokens * args.epochs / statistics.median(times) for way, times in seconds.items()},
+        "tokens_per_second": {
+            way: tokens * args.epochs / statistics.median(run["seconds"] for run in runs)
+            for way, runs in rounds.items()
+        },
         "per_device_batch": {"trl": TRL_BATCH, "pipeline": args.per_device_batch},
         "threads": args.threads,
     }
     return results.write(args.output, found)
 
 
-def settings(args: Args) -> DPO:
+def in_its_process(way: str, pairs: Path, output: Path, args: Args) -> dict[str, Any]:
+    """Seconds, CPU seconds and losses of one training; the pipeline's has the variables that rules/common.smk sets."""
+    environment = {**os.environ, "OMP_NUM_THREADS": str(args.threads)}
+    if way == "pipeline":
+        environment |= MALLOC
+    words = (way, args.study / "models/sft", pairs, output, args.per_device_batch, args.epochs)
+    command = [sys.executable, "-m", "benchmarks.dpo", *map(str, words)]
+    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
+    return json.loads(output.with_suffix(".json").read_text())
+
+
+def child(way: str, policy: str, pairs: str, output: str, per_device_batch: str, epochs: str) -> None:
+    from transformers.utils import logging
+    from trl import DPOTrainer  # noqa: F401  no part of the work
+
+    logging.disable_progress_bar()
+    train = {"trl": trl_defaults, "pipeline": pipeline}[way]
+    dpo = settings(int(per_device_batch), int(epochs))
+    started, cpu_started = time.perf_counter(), time.process_time()
+    losses = train(Path(pairs), Path(policy), Path(output), dpo)
+    found = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - cpu_started}
+    Path(output).with_suffix(".json").write_text(json.dumps(found | {"losses": losses}))
+
+
+def settings(per_device_batch: int, epochs: int) -> DPO:
     """The demo's."""
     optimisation = Optimisation(
         learning_rate=1e-4,
-        epochs=args.epochs,
+        epochs=epochs,
         global_batch=GLOBAL_BATCH,
-        per_device_batch=args.per_device_batch,
+        per_device_batch=per_device_batch,
         max_tokens=256,
         dtype="float32",
         gradient_checkpointing=False,
@@ -161,4 +181,7 @@ def trl_defaults(pairs: Path, policy: Path, output: Path, dpo: DPO) -> Losses:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Args, description=__doc__))
+    if sys.argv[1:2] in (["trl"], ["pipeline"]):
+        child(*sys.argv[1:])
+    else:
+        main(tyro.cli(Args, description=__doc__))

@@ -9,7 +9,6 @@ client is told too: unlike the clock, it hardly changes with what else the machi
 
 import json
 import multiprocessing
-import os
 import socket
 import statistics
 import tempfile
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import tyro
 
+from benchmarks import results
 from scripts.common.config import Endpoint
 from scripts.common.endpoint import ChatRequest, ask
 
@@ -70,14 +70,10 @@ def main(args: Args) -> None:
         "best_over_ideal": round(min(seconds) / ideal, 3),
         "client_cpu_ms_a_request": round(1000 * statistics.median(cpu_seconds) / args.pairs, 3),
         "requests_of_a_rerun": max(reruns),
-        "cpus": os.cpu_count(),
-        "load_average": os.getloadavg()[0],
         "limit": args.limit,
         "holds": ratio <= args.limit and max(reruns) == 0,
     }
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    args.output.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    results.write(args.output, result)
 
 
 def serve(port: int, seconds: float, seen) -> None:

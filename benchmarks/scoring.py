@@ -15,9 +15,6 @@ random weights, which decide neither speed nor whether the ways agree.
     python -m benchmarks.scoring --output benchmarks/results/scoring.json
 """
 
-import json
-import os
-import platform
 import statistics
 import tempfile
 import time
@@ -29,6 +26,7 @@ from typing import Any
 import numpy as np
 import tyro
 
+from benchmarks import results
 from scripts.report.paper import paper_value
 
 RESPONSES = 8
@@ -60,7 +58,6 @@ class Args:
 
 def main(args: Args) -> None:
     import torch
-    import transformers
 
     torch.set_num_threads(args.threads)
     with tempfile.TemporaryDirectory() as folder:
@@ -79,22 +76,13 @@ def main(args: Args) -> None:
         and all(profile["largest_difference"] <= 1e-4 for profile in profiles.values()),
         "model": {"hidden": args.hidden, "layers": args.layers, "dtype": "float32"},
         "rounds": args.rounds,
-        "hardware": torch.cuda.get_device_name() if torch.cuda.is_available() else processor(),
         "threads": args.threads,
-        "load_average": os.getloadavg()[0],
         "matrix_rate": matrix_rate(),
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-        },
     }
     for profile in profiles.values():  # of its matrix products with weights, attention left out
         rate = 2 * weights * profile["computed_tokens_per_second"]
         profile["share_of_matrix_rate"] = rate / result["matrix_rate"]
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    args.output.write_text(json.dumps(rounded(result), indent=1) + "\n")
-    print(json.dumps(rounded(result), indent=1))
+    results.write(args.output, result)
 
 
 def make_model(folder: Path, hidden: int, layers: int) -> Path:
@@ -280,22 +268,6 @@ def matrix_rate() -> float:
         (a @ b)[0, 0].item()
         seconds.append(time.perf_counter() - started)
     return 2 * 2048**3 / min(seconds)
-
-
-def processor() -> str:
-    """The name of the CPU."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{named[0] if named else platform.machine()}, {os.cpu_count()} logical cores"
-
-
-def rounded(value: Any) -> Any:
-    """Numbers to four digits, for people."""
-    if isinstance(value, dict):
-        return {key: rounded(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [rounded(item) for item in value]
-    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 python -m benchmarks.token_counting --pairs 50000 --tokenizer results/demo/models/base
 """
 
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import tyro
 
+from benchmarks import results
 from benchmarks.corpus import write_corpus
 
 SOURCE = "ultrafeedback"
@@ -64,11 +64,8 @@ def main(args: Args) -> dict[str, Any]:
         "ratio": round(counted / alone, 3),
         "expected": EXPECTED,
     }
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    args.output.write_text(json.dumps(found, indent=1) + "\n")
-    return found
+    return results.write(args.output, found)
 
 
 if __name__ == "__main__":
-    for key, value in main(tyro.cli(Args, description=__doc__)).items():
-        print(f"{key:>22}  {value}")
+    main(tyro.cli(Args, description=__doc__))
