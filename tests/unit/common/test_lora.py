@@ -141,7 +141,16 @@ def test_dropout_and_the_layers_named_are_those_asked_for(stages, tmp_path, trai
     assert not torch.equal(plain[name], dropped[name])
 
 
-def test_the_first_epoch_is_published_and_training_goes_on(stages, tmp_path):
+def test_the_first_epoch_is_published_and_training_goes_on(stages, tmp_path, monkeypatch):
+    """With the same weights and, for dropout, the same random numbers to come."""
+    merge = lora.merge
+
+    def watched(*args):
+        before = torch.get_rng_state()
+        merge(*args)
+        assert torch.equal(torch.get_rng_state(), before)
+
+    monkeypatch.setattr(training.lora, "merge", watched)
     pairs = (stages.folder / "pairs.parquet",)
     settings = {"learning_rate": 1e-2, "epochs": 2, "global_batch": 4, "max_tokens": 128, "dtype": "float32"}
     dpo = DPO(optimisation=Optimisation(**settings, gradient_checkpointing=True, lora=Lora(rank=4, dropout=0.1)))
