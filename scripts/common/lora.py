@@ -83,10 +83,8 @@ def settle(model: "PreTrainedModel", lora: Lora) -> None:
             for dropout in module.lora_dropout.values():
                 if isinstance(dropout, torch.nn.Dropout):
                     dropout.p = lora.dropout
-    trained, frozen = (
-        sum(p.numel() for p in model.parameters() if p.requires_grad == learns) for learns in (True, False)
-    )
-    print(f"adapter: {trained:,} parameters are trained, {frozen:,} are frozen")
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    print(f"adapter: {trained:,} parameters are trained")
 
 
 def merge(trained: "PreTrainedModel", folder: Path, lora: Lora, dtype: Dtype) -> None:

@@ -10,7 +10,17 @@ from scripts.report.plan_disk import optimisation_of
 from scripts.report.plan_jobs import Job
 
 TASKS = {"train_sft": "sft", "train_preference_model": "sft", "train_reward_model": "reward", "train_dpo": "dpo"}
+SERVED = (
+    "generate_responses",
+    "answer_questions",
+    "score_responses",
+    "rank_responses",
+    "score_pairs",
+    "evaluate_academic",
+)
+"""Rules whose jobs vLLM computes on a GPU."""
 MOST_GPUS = 8
+SMALLER = "a smaller model (config/presets/small.yaml)"
 
 
 @dataclass(frozen=True)
@@ -59,8 +69,9 @@ def _need(study: Study, job: Job) -> Need | None:
         return _row(job, hub or name, memory, gpu, gpu, words)
     if job.rule == "measure_responses":
         memory = reading(shape, study.generation.dtype, study.scoring.token_budget)
-        words = "scoring.token_budget: less than it is" if memory.total > gpu else ""
-        return _row(job, hub or name, memory, gpu, gpu, words)
+        return _row(job, hub or name, memory, gpu, gpu, _smaller_batches(study, shape, gpu))
+    if job.rule not in SERVED:
+        return None
     limit = study.vllm.gpu_memory_utilization * gpu
     memory = _served(study, job, shape, job.gpus)
     return _row(job, hub or name, memory, limit, gpu, _more_gpus(study, job, shape, limit))
@@ -80,7 +91,16 @@ def _more_gpus(study: Study, job: Job, shape: Architecture, limit: float) -> str
     for gpus in range(job.gpus, MOST_GPUS + 1):
         if shape.heads % gpus == 0 and _served(study, job, shape, gpus).total <= limit:
             return f"resources.{job.rule}.gpus: {gpus} (tensor parallel)" if gpus > job.gpus else ""
-    return "a smaller model (config/presets/small.yaml)"
+    return SMALLER
+
+
+def _smaller_batches(study: Study, shape: Architecture, limit: float) -> str:
+    budget = study.scoring.token_budget
+    while budget and reading(shape, study.generation.dtype, budget).total > limit:
+        budget //= 2
+    if budget == study.scoring.token_budget:
+        return ""
+    return f"scoring.token_budget: {budget}" if budget else SMALLER
 
 
 def _row(job: Job, model: str, memory: Memory, limit: float, gpu: float, words: str) -> Need:

@@ -45,6 +45,8 @@ def test_what_does_not_fit_is_said_with_what_to_change(tmp_path):
     found = needed(tmp_path, [*TRAININGS, *SERVINGS], gpu_memory_gb=24)
     assert found["train_dpo"].advice == "4 bits (config/presets/qlora.yaml)"
     assert found["score_responses"].advice == "resources.score_responses.gpus: 2 (tensor parallel)"
+    measured = needed(tmp_path, SERVINGS, gpu_memory_gb=22)["measure_responses"]
+    assert measured.advice == "scoring.token_budget: 8192"
     plan = {"rules": [], "unpinned": [], "memory": [vars(need) for need in found.values()]}
     assert any(line.startswith("a job of train_dpo takes 28.6 GB of a GPU's 24.0 GB:") for line in warnings(plan))
 
