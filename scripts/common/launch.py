@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from torch.nn import Parameter
 
 DEEPSPEED = Path(__file__).parents[2] / "config" / "deepspeed"
-PORT = 29_400  # of the rendezvous among nodes
 GRACE = "--shutdown-timeout=120"  # seconds from SIGTERM to SIGKILL: time to write a checkpoint
 
 
@@ -27,15 +26,19 @@ def launcher(gpus: int, nodes: int = 1) -> str:
 
     Args:
         gpus: of each node; 0 and 1 both mean one process.
-        nodes: more than one are joined by `srun`, one torchrun a node, which meet at the job's first node.
+        nodes: with more than one, srun starts one torchrun on each, and the first node's waits for the others.
+
+    What nodes need to find each other is known where srun has started something, and only there: Snakemake's job step
+    takes SLURM_JOB_NODELIST and its like away. Nodes meet at the address from which srun started them, which is that of
+    the job's first node and one that they can reach, whatever its name resolves to. (Between ranks, gloo and NCCL look
+    for a network by themselves; GLOO_SOCKET_IFNAME and NCCL_SOCKET_IFNAME name one.)
     """
     if nodes > 1:
-        head = "$(scontrol show hostnames $SLURM_JOB_NODELIST | head -n 1)"
-        return (
-            f"srun --nodes={nodes} --ntasks={nodes} --ntasks-per-node=1 torchrun --nnodes={nodes}"
-            f" --nproc-per-node={max(gpus, 1)} {GRACE} --rdzv-backend=c10d --rdzv-id=$SLURM_JOB_ID"
-            f" --rdzv-endpoint={head}:{PORT} -m"
-        )
+        meeting = f"--nnodes={nodes} --node-rank=$SLURM_NODEID --master-addr=$SLURM_LAUNCH_NODE_IPADDR"
+        port = "--master-port=$((20000 + SLURM_JOB_ID % 10000))"  # jobs that share a node do not meet each other
+        torchrun = f"torchrun {meeting} {port} --nproc-per-node={max(gpus, 1)} {GRACE} -m"
+        each = f"srun --nodes={nodes} --ntasks={nodes} --ntasks-per-node=1 --cpu-bind=none --kill-on-bad-exit=1"
+        return f"{each} sh -c 'exec {torchrun} \"$@\"' torchrun"
     return f"torchrun --standalone --nproc-per-node={gpus} {GRACE} -m" if gpus > 1 else "python -m"
 
 
