@@ -6,8 +6,6 @@ import shlex
 import sys
 from pathlib import Path
 
-import yaml
-
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
@@ -19,23 +17,28 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 from snakemake.exceptions import WorkflowError
 
 from scripts.common import config as sections  # `config` itself is Snakemake's
+from scripts.common import site
 from scripts.common.errors import StudyError
+from scripts.common.files import check_writable
 from scripts.common.launch import launcher
 from scripts.common.provenance import code_digest, digest
 from scripts.common.rollouts import roles
 
 try:
+    check_writable(Path())  # before Snakemake makes its own folder there
     STUDY = sections.load(config)
 except StudyError as error:
     raise WorkflowError(str(error)) from None
 
 
 onstart:
+    check_surroundings()
     if open_ended := sections.unpinned(STUDY):
         print(f"warning: {len(open_ended)} revisions are not pinned, `make pin` does it: {'; '.join(open_ended)}")
 
 
 DATA = STUDY.data
+SITE = ROOT / "profiles/slurm/site.yaml"
 PREFERENCE_TABLES = ["table5_preference_data", "filter_report", "filter_totals", "length_statistics", "length_gaps"]
 PREFERENCE_TABLES += ["length_cuts", "length_histograms", "margin_histograms"]
 PREFERENCE_FIGURES = ["preference_lengths", "preference_margins", "filtered_pairs"]
@@ -135,16 +138,26 @@ def training_resources(rule):
     return {"mpi": "srun", "nodes": nodes, "tasks": nodes, "tasks_per_gpu": 0, "gres": f"gpu:{gpus}", **needs}
 
 
+def check_surroundings():
+    """Once, before the first job: results can be written, and the cluster has what its jobs will ask for."""
+    try:
+        check_writable(Path("results"))
+        if workflow.executor_plugin.name == "slurm":
+            wanted = {job.rule.name for job in workflow.dag.needrun_jobs()}
+            file = workflow.executor_settings.partition_config or SITE
+            site.check(Path(file), {rule: resource(rule, "gpus") for rule in sorted(wanted)})
+    except StudyError as error:
+        raise WorkflowError(str(error)) from None
+
+
 def ask_as_the_site_says(rules):
     """Account, type of GPU and the like, from the one file that a site edits; only a cluster's executor reads them."""
-    site = yaml.safe_load((ROOT / "profiles/slurm/site.yaml").read_text())
-    unknown = set(site) - {"partitions", "jobs", "gpu_jobs"}
-    if unknown:
-        raise WorkflowError(
-            f"profiles/slurm/site.yaml: unknown: {', '.join(sorted(unknown))}; known: partitions, jobs, gpu_jobs."
-        )
+    try:
+        found = site.read(SITE)
+    except StudyError as error:
+        raise WorkflowError(str(error)) from None
     for one in rules:
-        wanted = {**(site.get("jobs") or {}), **((site.get("gpu_jobs") or {}) if resource(one.name, "gpus") else {})}
+        wanted = {**found["jobs"], **(found["gpu_jobs"] if resource(one.name, "gpus") else {})}
         for name, value in wanted.items():
             one.resources[name] = value
 

@@ -50,11 +50,13 @@ rule retrieve_reward_model:
         reward="|".join(external_reward_models()) or "none",
     params:
         origin=lambda w: origin_flags(STUDY.reward_models[w.reward].external, keys=("hub", "revision")),
-        template=lambda w: flags({"chat_template": STUDY.reward_models[w.reward].chat_template}),
+        layout=lambda w: flags(
+            {key: getattr(STUDY.reward_models[w.reward], key) for key in ("chat_template", "allow_pickle")}
+        ),
         template_digest=lambda w: template_digest(STUDY.reward_models[w.reward].chat_template),
         code=code_digest("scripts.reward.retrieve_reward_model"),
     shell:
-        "python -m scripts.reward.retrieve_reward_model {params.origin} {params.template}"
+        "python -m scripts.reward.retrieve_reward_model {params.origin} {params.layout}"
         " --output {output.model} > {log} 2>&1"
 
 

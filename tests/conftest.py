@@ -1,4 +1,4 @@
-"""The tiny study that workflow and fault tests share."""
+"""The tiny study that workflow and fault tests share, and the private SLURM of fault and SLURM tests."""
 
 import os
 import shutil
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.slurm import cluster
 from tests.workflow.study import Study
 
 
@@ -26,3 +27,13 @@ def copy(built, tmp_path) -> Study:
     """A copy to change, with Snakemake's own records, so that it counts as built."""
     shutil.copytree(built.folder, tmp_path / "study", symlinks=True, copy_function=shutil.copy2)
     return Study(tmp_path / "study")
+
+
+@pytest.fixture(scope="module")
+def private_cluster():
+    reason = cluster.unavailable()
+    if reason:
+        pytest.skip(f"no private SLURM: {reason}")
+    cluster.start()
+    yield
+    cluster.stop()

@@ -200,6 +200,9 @@ class RewardModel(Section):
     optimisation: Optimisation | None = None
     external: Origin | None = Field(None, description="A published reward model, in place of one trained here.")
     chat_template: str | None = Field(None, description="Jinja file for the published model; without it, its own.")
+    allow_pickle: bool = Field(
+        False, description="Its weights are published as pickles, which can run code: read them, but tensors alone."
+    )
 
     @model_validator(mode="after")
     def _trained_or_external(self) -> Self:
@@ -209,6 +212,8 @@ class RewardModel(Section):
             raise ValueError("a published model takes no 'initialise', 'centring' or 'margin'")
         if self.chat_template and not self.external:
             raise ValueError("a model trained here has the chat template of the study, models.chat_template")
+        if self.allow_pickle and not self.external:
+            raise ValueError("a model trained here has no pickles; 'allow_pickle' is for published ones")
         return self
 
 

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from scripts.common.errors import StudyError
 
@@ -53,6 +54,24 @@ def explained(target: Path) -> Iterator[None]:
         if reason is None:
             raise
         raise StudyError(f"{target}: {reason} Nothing was published.") from error
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder, if it is not there, and try whether it takes files: before hours are spent on what goes in.
+
+    Raises:
+        StudyError: it does not.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = _cannot_write(error, folder) or f"{error.strerror}."
+        raise StudyError(
+            f"{folder.absolute()}: {reason} Nothing was started. Name a folder that can be written, in which results/ "
+            "is then made: --directory FOLDER."
+        ) from None
 
 
 def _cannot_write(error: Exception, folder: Path) -> str | None:

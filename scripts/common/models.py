@@ -16,7 +16,7 @@ def check_model_folder(folder: Path) -> None:
     """Make sure that a folder holds a configuration, safetensors weights and a tokenizer.
 
     Raises:
-        StudyError: names the folder and the file that is missing.
+        StudyError: names the folder and the file that is missing, or the pickles in its place.
     """
     index = folder / "model.safetensors.index.json"
     weights = ["model.safetensors"]
@@ -24,6 +24,11 @@ def check_model_folder(folder: Path) -> None:
         weights = sorted(set(json.loads(index.read_text())["weight_map"].values()))
     for name in ("config.json", *weights, "tokenizer_config.json", "tokenizer.json"):
         if not (folder / name).is_file():
+            if name in weights and (pickles := sorted(path.name for path in folder.glob("*.bin"))):
+                raise StudyError(
+                    f"{folder}: the weights are pickles ({', '.join(pickles)}), which can run code when they are read; "
+                    "only safetensors are. Take a revision that has these, or convert it where you trust it."
+                )
             raise StudyError(
                 f"{folder}: the model folder has no {name}. "
                 "Delete the folder and build it again, or point to a complete one."
@@ -116,6 +121,13 @@ def _load(auto_class: Any, folder: Path, dtype: str, **options: Any) -> tuple["P
     except SafetensorError as error:
         raise StudyError(
             f"{folder}: the weights are damaged ({error}). Delete the folder and build it again."
+        ) from None
+    except ValueError as error:
+        if "trust_remote_code" not in str(error):
+            raise
+        raise StudyError(
+            f"{folder}: transformers knows no model of this kind; it would take code that came with the weights, which "
+            "is never run here. Take a model whose architecture transformers has."
         ) from None
     return model, sorted(loading["missing_keys"])
 

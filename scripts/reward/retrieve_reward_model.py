@@ -43,11 +43,13 @@ class Args:
     revision: str | None = None
     chat_template: Path | None = None
     """Jinja file in this repository that tells how a conversation is written for the model; or the model's own."""
+    allow_pickle: bool = False
+    """Take weights that are published as pickles only; a pickle can run code, so that tensors alone are read."""
 
 
 def main(args: Args) -> dict[str, Any]:
-    source = args.local or _download(args.hub, args.revision)
-    files = weight_files(source)
+    source = args.local or _download(args.hub, args.revision, args.allow_pickle)
+    files = weight_files(source, args.allow_pickle)
     head, holder = find_head(source, files)
     tokenizer = complete_tokenizer(source, args.chat_template and ROOT / args.chat_template)
     with publish(args.output) as folder:
@@ -67,21 +69,24 @@ def main(args: Args) -> dict[str, Any]:
     return {"head": head, "pad_token": tokenizer.pad_token, "eos_token": tokenizer.eos_token}
 
 
-def _download(hub: str | None, revision: str | None) -> Path:
-    """The snapshot with safetensors, or where the model has none with its older files."""
+def _download(hub: str | None, revision: str | None, allow_pickle: bool) -> Path:
+    """The snapshot with safetensors; where the model has none, and pickles are allowed, with its older files."""
     folder = download(hub, revision)
-    return folder if any(folder.glob("*.safetensors")) else download(hub, revision, "*.bin")
+    return download(hub, revision, "*.bin") if allow_pickle and not any(folder.glob("*.safetensors")) else folder
 
 
-def weight_files(source: Path) -> dict[str, list[str]]:
+def weight_files(source: Path, allow_pickle: bool) -> dict[str, list[str]]:
     """The files that hold weights -> the names of their tensors.
 
     Raises:
-        StudyError: there are none.
+        StudyError: there are none, or pickles only, and these are not allowed.
     """
-    files = sorted(source.glob("*.safetensors")) or sorted(source.glob("*.bin"))
+    files = sorted(source.glob("*.safetensors")) or (sorted(source.glob("*.bin")) if allow_pickle else [])
     if not files or not (source / "config.json").is_file():
-        raise StudyError(f"{source}: the folder holds no config.json, or no weights (*.safetensors, *.bin).")
+        raise StudyError(
+            f"{source}: no config.json, or no weights as safetensors. Where they are published only as pickles "
+            "(*.bin), which can run code, `allow_pickle: true` beside `external` takes the tensors out of them."
+        )
     return {file.name: list(_read(file)) for file in files}
 
 

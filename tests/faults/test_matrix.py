@@ -15,7 +15,6 @@ import pytest
 from tests.faults import attempts, table
 from tests.faults.attempts import Attempt
 from tests.faults.stages import STAGES, make_inputs
-from tests.slurm import cluster
 from tests.workflow.study import ROOT
 
 ONE_BY_ONE: dict[str, Callable[[Attempt], None]] = {
@@ -99,16 +98,6 @@ class Laboratory:
 @pytest.fixture(scope="module")
 def laboratory(tmp_path_factory):
     return Laboratory(tmp_path_factory.mktemp("faults"))
-
-
-@pytest.fixture(scope="module")
-def private_cluster():
-    reason = cluster.unavailable()
-    if reason:
-        pytest.skip(f"no private SLURM: {reason}")
-    cluster.start()
-    yield
-    cluster.stop()
 
 
 def test_the_table_has_every_fault_and_stage():

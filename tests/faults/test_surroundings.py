@@ -37,6 +37,25 @@ def test_a_read_only_results_folder_is_said_in_one_line(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a read-only file system needs root")
+@pytest.mark.parametrize("below", ["results", ""])
+def test_snakemake_says_so_before_the_first_job(tmp_path, below):
+    """Of results/ alone, a link to another disk for instance, and of the working folder, where Snakemake writes too."""
+    folder = tmp_path / "work"
+    (folder / "results").mkdir(parents=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(folder / below)], check=False).returncode:
+        pytest.skip("this sandbox mounts no tmpfs")
+    try:
+        done = Study(folder).snakemake("results/tiny/world/raw/defects.json")
+    finally:
+        subprocess.run(["umount", str(folder / below)], check=True)
+    assert done.returncode == 1
+    said = done.stdout + done.stderr
+    assert f"{folder / below}: the file system is read-only. Nothing was started. Name a folder" in said
+    assert "Traceback" not in said
+    assert "rule generate_world:" not in said
+
+
 def test_a_second_snakemake_in_the_same_folder_is_refused(tmp_path):
     target = "results/tiny/world/raw/defects.json"
     command = [sys.executable, "-m", "snakemake", "--snakefile", f"{ROOT}/Snakefile", "--directory", str(tmp_path)]

@@ -7,6 +7,10 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import yaml
+
+from scripts.common.config import merge
+
 ROOT = Path(__file__).parents[2]
 DEMO, TINY = ROOT / "config/demo.yaml", ROOT / "config/presets/tiny.yaml"
 
@@ -49,3 +53,23 @@ class Study:
         overlay = self.folder / f"overlay{len(list(self.folder.glob('overlay*')))}.yaml"
         overlay.write_text(text)
         return replace(self, configs=(*self.configs, overlay))
+
+
+def reduced(layers: tuple[Path, ...], left_out: dict[str, tuple[str, ...]], source: str = "hh_rlhf") -> str:
+    """A configuration with one source of pairs, in YAML, for tests that can't afford the jobs of all twelve.
+
+    Args:
+        layers: configuration files, later ones laid over earlier ones.
+        left_out: section -> the keys that go; the section "" is the file itself.
+        source: the preference source that stays, alone in the mix `mix2`.
+    """
+    study: dict = {}
+    for layer in layers:
+        study = merge(study, yaml.safe_load(layer.read_text()))
+    for section, keys in left_out.items():
+        for key in keys:
+            del (study[section] if section else study)[key]
+    data = study["data"]
+    data["preferences"] = {source: data["preferences"][source]}
+    data["mixes"] = {"mix2": {"sources": [source]}}
+    return yaml.safe_dump(study)

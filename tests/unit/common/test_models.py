@@ -61,3 +61,27 @@ def test_tokenizer_without_chat_template(copied):
     (copied / "chat_template.jinja").unlink()
     with pytest.raises(StudyError, match="no chat template"):
         load_tokenizer(copied)
+
+
+def test_pickled_weights_are_refused_unread(copied):
+    (copied / "model.safetensors").unlink()
+    (copied / "pytorch_model.bin").write_bytes(b"cos\nsystem\n")  # would fail otherwise, if anything read it
+    with pytest.raises(StudyError, match=r"copied: the weights are pickles \(pytorch_model\.bin\).*only safetensors"):
+        load_policy(copied, "float32")
+
+
+@pytest.mark.parametrize("kind", ["llama", "unknown"])
+def test_code_that_comes_with_a_model_is_not_run(copied, kind):
+    """Of a known kind it is passed over, of an unknown one the model is refused."""
+    ran = copied / "ran"
+    (copied / "modeling_own.py").write_text(f"open({str(ran)!r}, 'w')\nclass Own: pass\n")
+    config = json.loads((copied / "config.json").read_text())
+    own = dict.fromkeys(("AutoConfig", "AutoModelForCausalLM", "AutoTokenizer"), "modeling_own.Own")
+    (copied / "config.json").write_text(json.dumps({**config, "model_type": kind, "auto_map": own}))
+    if kind == "unknown":
+        with pytest.raises(StudyError, match=r"copied: .*code that came with the weights, which is never run"):
+            load_policy(copied, "float32")
+    else:
+        assert type(load_policy(copied, "float32")).__module__.startswith("transformers.")
+        assert type(load_tokenizer(copied)).__module__.startswith("transformers.")
+    assert not ran.exists()

@@ -71,11 +71,10 @@ def published(tmp_path, llama_tokenizer, llama_config):
     return folder, reward
 
 
-def retrieve(source, output, **changes):
-    values = {"chat_template": "config/chat_templates/ultrarm.jinja", **changes}
-    template = values["chat_template"]
+def retrieve(source, output, chat_template="config/chat_templates/ultrarm.jinja", allow_pickle=False):
+    template = chat_template and Path(chat_template)
     return retrieve_reward_model.main(
-        retrieve_reward_model.Args(output, local=source, chat_template=template and Path(template))
+        retrieve_reward_model.Args(output, local=source, chat_template=template, allow_pickle=allow_pickle)
     )
 
 
@@ -122,7 +121,9 @@ def test_older_weights_are_read_as_tensors_and_nothing_else(published, tmp_path)
     for file in sorted(older.glob("*.safetensors")):
         torch.save(load_file(file), older / f"pytorch_{file.stem}.bin")
         file.unlink()
-    retrieve(older, tmp_path / "same")
+    with pytest.raises(StudyError, match=r"no weights as safetensors\. .*`allow_pickle: true`"):
+        retrieve(older, tmp_path / "refused")
+    retrieve(older, tmp_path / "same", allow_pickle=True)
     scores = [
         open_scorer("transformers", tmp_path / name, "auto").rewards(
             tokenize(load_tokenizer(tmp_path / name), PROMPTS, RESPONSES)
@@ -132,7 +133,7 @@ def test_older_weights_are_read_as_tensors_and_nothing_else(published, tmp_path)
     assert scores[0] == scores[1]
     torch.save({"model.norm.weight": shutil.copy}, older / "pytorch_model-00003.bin")
     with pytest.raises(StudyError, match="holds more than tensors"):
-        retrieve(older, tmp_path / "refused")
+        retrieve(older, tmp_path / "refused", allow_pickle=True)
 
 
 @pytest.mark.parametrize("own_pad", [True, False])
