@@ -111,10 +111,11 @@ def merge(trained: "PreTrainedModel", folder: Path, lora: Lora, dtype: Dtype) ->
     config = copy.deepcopy(base.config)
     if hasattr(config, "quantization_config"):
         del config.quantization_config
-    whole = type(base).from_pretrained(
-        base.name_or_path, config=config, dtype=torch.float32, use_safetensors=True, local_files_only=True
-    )
-    merged = PeftModel.from_pretrained(whole, folder / ADAPTER).merge_and_unload(safe_merge=True)
+    with torch.random.fork_rng(devices=[]):  # new layers draw numbers before they are filled, and training may go on
+        whole = type(base).from_pretrained(
+            base.name_or_path, config=config, dtype=torch.float32, use_safetensors=True, local_files_only=True
+        )
+        merged = PeftModel.from_pretrained(whole, folder / ADAPTER).merge_and_unload(safe_merge=True)
     merged.to(getattr(torch, dtype)).save_pretrained(folder)
 
 
