@@ -1,6 +1,6 @@
 """The look of the figures, and SVG files that are the same to the byte whenever the data are."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from scripts.common.files import publish
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Okabe and Ito's colours: told apart by colour-blind readers, and readable on white
@@ -54,3 +55,19 @@ def svg_figure(path: Path, rows: int, columns: int, size: tuple[float, float]) -
                 figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
         finally:
             pyplot.close(figure)
+
+
+def banded_line(
+    panel: "Axes",
+    x: Sequence[float],
+    y: Sequence[float],
+    low: Sequence[float | None],
+    high: Sequence[float | None],
+    index: int,
+    label: str,
+) -> None:
+    """A line in the colour and marker of its index, with the band of its intervals where every point has one."""
+    colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
+    panel.plot(x, y, color=colour, marker=marker, markersize=5, label=label)
+    if x and None not in low:
+        panel.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)

@@ -17,7 +17,7 @@ from scripts.common import command, tables
 from scripts.common.command import Input, Output
 from scripts.common.errors import StudyError
 from scripts.report.csv_tables import write_csv
-from scripts.report.figures import COLOURS, GREY, MARKERS, svg_figure
+from scripts.report.figures import GREY, banded_line, svg_figure
 from scripts.report.tabulate_policies import split_name
 
 COLUMNS = ["run", "iteration", "measure", "value", "low", "high", "n", "limit"]
@@ -85,13 +85,8 @@ def plot(rows: Sequence[Mapping], path: Path) -> None:
             panel.set_xticks(sorted({row["iteration"] for row in rows}))
             for index, run in enumerate(runs):
                 points = [row for row in rows if (row["run"], row["measure"]) == (run, name)]
-                colour = COLOURS[index % len(COLOURS)]
-                x = [row["iteration"] for row in points]
-                y = [row["value"] for row in points]
-                panel.plot(x, y, color=colour, marker=MARKERS[index % len(MARKERS)], markersize=5, label=run)
-                if points and all(row["low"] is not None for row in points):
-                    low, high = ([row[end] for row in points] for end in ("low", "high"))
-                    panel.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+                values = ([row[column] for row in points] for column in ("iteration", "value", "low", "high"))
+                banded_line(panel, *values, index, run)
             for limit in {row["limit"] for row in rows if row["measure"] == name and row["limit"] is not None}:
                 panel.axhline(limit, color=GREY, linewidth=1, linestyle="--")
         for panel in axes[len(shown) :]:

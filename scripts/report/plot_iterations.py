@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from scripts.common import command
 from scripts.common.command import Input, Output
 from scripts.report.csv_tables import read_csv, write_csv
-from scripts.report.figures import COLOURS, GREY, MARKERS, svg_figure
+from scripts.report.figures import COLOURS, GREY, banded_line, svg_figure
 from scripts.report.tabulate_policies import TABLE2
 
 if TYPE_CHECKING:
@@ -73,11 +73,12 @@ def plot(policies: "pl.DataFrame", shown: list[str], path: Path) -> None:
             panel.set_xticks(range(last + 1), ["SFT", *map(str, range(1, last + 1))])
             panel.axhline(start[name], color=GREY, linewidth=1, linestyle=":", label="SFT")
             for index, (run, points) in enumerate(runs.items()):
-                colour = COLOURS[index % len(COLOURS)]
                 if points[0]["method"] == "offline DPO":
-                    level(panel, points[-1], name, colour, run, last)
+                    level(panel, points[-1], name, COLOURS[index % len(COLOURS)], run, last)
                 else:
-                    line(panel, [start, *points], name, colour, MARKERS[index % len(MARKERS)], run)
+                    columns_of = ("iteration", name, f"{name}_low", f"{name}_high")
+                    values = ([point[column] for point in (start, *points)] for column in columns_of)
+                    banded_line(panel, *values, index, run)
         for panel in axes[len(shown) :]:
             panel.set_visible(False)
         handles, labels = axes[0].get_legend_handles_labels()
@@ -91,15 +92,6 @@ def level(panel, point: dict, name: str, colour: str, label: str, last: int) -> 
         panel.fill_between(
             [0, last], point[f"{name}_low"], point[f"{name}_high"], color=colour, alpha=0.08, linewidth=0
         )
-
-
-def line(panel, points: list[dict], name: str, colour: str, marker: str, label: str) -> None:
-    """A run from the SFT policy on, with the band of its intervals."""
-    x = [point["iteration"] for point in points]
-    panel.plot(x, [point[name] for point in points], color=colour, marker=marker, markersize=5, label=label)
-    if all(point[f"{name}_low"] is not None for point in points):
-        low, high = ([point[f"{name}_{end}"] for point in points] for end in ("low", "high"))
-        panel.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
 
 
 if __name__ == "__main__":
