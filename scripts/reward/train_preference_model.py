@@ -1,11 +1,11 @@
-"""A pairwise preference model: the SFT model taught to name the better of two responses, A or B (Section 2.1).
+"""A pairwise preference model: a language model taught to name the better of two responses, A or B (Section 2.1).
 
 An instruction-following task: the loss is that of the label alone (and of the end of the turn). Comparisons are packed
 into blocks without being cut (best fit, decreasing). A killed job resumes from its last whole checkpoint when the same
 command runs again.
 
     python -m scripts.reward.train_preference_model --comparisons results/demo/data/comparisons/mix2.parquet \\
-        --base results/demo/models/sft --optimisation.learning-rate 5e-4 --optimisation.global-batch 2 \\
+        --base results/demo/models/base --optimisation.learning-rate 5e-4 --optimisation.global-batch 1 \\
         --optimisation.max-tokens 256 --seed 1 --output results/demo/models/preference/pairwise
 """
 
