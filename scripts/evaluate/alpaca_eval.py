@@ -1,8 +1,10 @@
 """AlpacaEval 2: win rate over the answers of GPT-4 (1106 preview) to 805 instructions, plain and length-controlled.
 
 From annotations: a JSON file as AlpacaEval publishes them (also .json.gz), or the pipeline's own table. A preference
-is 1 where the baseline's answer (output_1) is better, 2 where the model's is, or between; 0 is a draw. All rates are
-percentages; `avg_length` is the mean number of characters of the model's outputs, cut to a whole number, as published.
+is 1 where the baseline's answer (output_1) is better, 2 where the model's is, or between; 0 is a draw, and null no
+verdict, which is left out and counted. All rates are percentages; `avg_length` is the mean number of characters of the
+model's outputs, cut to a whole number, as published. (Where a published file lacks some of the 805 annotations, the
+leaderboard's length counts the outputs without annotation too, which only the file of outputs has.)
 
 The length-controlled win rate needs both calibration files that are published with the benchmark (in the hub's data
 set tatsu-lab/alpaca_eval: instruction_difficulty.csv, df_gamed.csv). Without them it is null, with the reason.
@@ -16,6 +18,7 @@ Several files are scored together; `--differences` then holds all paired differe
 
 import gzip
 import json
+import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +36,7 @@ from scripts.evaluate.scores import Score, mean_of_known, same_number, write_sco
 
 REFITS = 400  # bootstrap resamples of the length-controlled win rate; each is a regression of its own
 KEYS = {"output_1": str, "output_2": str, "preference": (int, float)}
+ONE_EACH = ("generator_1", "generator_2", "annotator")  # of these, where a file has them, all rows have the same
 GAMED_COLUMNS = ["preference", "std_delta_len", "instruction_difficulty"]
 
 
@@ -183,15 +187,20 @@ def _checked(path: Path, rows: Any) -> list[dict[str, Any]]:
             where = f"{path}, row {number}, key '{key}'"
             if key not in row:
                 raise StudyError(f"{where}: is missing; the row has {', '.join(row) or 'no keys'}.")
-            if row[key] is None and key == "preference":
-                raise StudyError(
-                    f"{where}: is null: the judge gave no verdict. Annotate this row again, or take it out of the file."
-                )
+            if row[key] is None and key == "preference":  # the judge gave no verdict
+                continue
             if not isinstance(row[key], kind) or isinstance(row[key], bool):
                 expected = "text" if kind is str else "a number"
                 raise StudyError(f"{where}: expected {expected}, found {_kind(row[key])}.")
+        for key in ONE_EACH:
+            if row.get(key) != rows[0].get(key):
+                raise StudyError(
+                    f"{path}, row {number}, key '{key}': {row.get(key)!r}, and in row 0 {rows[0].get(key)!r}. A file "
+                    "holds one annotator's preferences for one model; split it."
+                )
         value = row["preference"]
-        if not (value == 0 or 1 <= value <= 2):
+        no_verdict = value is None or (isinstance(value, float) and math.isnan(value))
+        if not (no_verdict or value == 0 or 1 <= value <= 2):
             raise StudyError(
                 f"{path}, row {number}, key 'preference': {value} is neither between 1 (the baseline's answer is "
                 "better) and 2 (the model's is) nor 0 (a draw)."

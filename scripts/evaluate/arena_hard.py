@@ -8,7 +8,6 @@ questions, with both their games: they are two looks at the same answers.
         --output results/demo/evaluation/arena_hard/scores/gold/sft.json
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,30 +16,15 @@ import numpy as np
 from scripts.common import command, tables
 from scripts.common.errors import StudyError
 from scripts.common.intervals import Estimate, estimate
-from scripts.evaluate.scores import Score, same_number, write_scores
+from scripts.evaluate.scores import Args, Score, score_judgments
 
 CLEAR_WIN = 3
 FOR_A = {"A>>B": (1.0, CLEAR_WIN), "A>B": (1.0, 1), "A=B": (0.5, 1), "B>A": (0.0, 1), "B>>A": (0.0, CLEAR_WIN)}
 """Verdict -> (result for A, how often the game counts)."""
 
 
-@dataclass(frozen=True)
-class Args:
-    judgments: tuple[command.Input, ...]
-    """Games of a policy, a file a policy (table contract: Arena-Hard games)."""
-    output: tuple[command.Output, ...]
-    """JSON file with the score, one for each file of judgments."""
-    differences: command.Output | None = None
-    """CSV of the paired differences between the policies."""
-    seed: int = 1
-    """Draws the bootstrap resamples."""
-
-
 def main(args: Args) -> dict[str, Any]:
-    same_number(args.judgments, args.output, "judgments")
-    scores = [score(path, args.seed) for path in args.judgments]
-    write_scores(scores, args.output, args.differences)
-    return {"policies": len(scores), "no verdict": sum(s.facts["no_verdict"] for s in scores)}
+    return score_judgments(args, score)
 
 
 def score(path: Path, seed: int) -> Score:

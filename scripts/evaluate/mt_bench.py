@@ -7,7 +7,6 @@ together; its value is the mean of the ratings that it has, and the score is the
         --output results/demo/evaluation/mt_bench/scores/gold/sft.json
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +15,13 @@ import numpy as np
 from scripts.common import command, tables
 from scripts.common.errors import StudyError
 from scripts.common.intervals import Estimate, estimate
-from scripts.evaluate.scores import Score, same_number, write_scores
+from scripts.evaluate.scores import Args, Score, score_judgments
 
 TURNS = (1, 2)
 
 
-@dataclass(frozen=True)
-class Args:
-    judgments: tuple[command.Input, ...]
-    """Ratings of a policy's answers, a file a policy (table contract: MT-Bench ratings)."""
-    output: tuple[command.Output, ...]
-    """JSON file with the score, one for each file of judgments."""
-    differences: command.Output | None = None
-    """CSV of the paired differences between the policies."""
-    seed: int = 1
-    """Draws the bootstrap resamples."""
-
-
 def main(args: Args) -> dict[str, Any]:
-    same_number(args.judgments, args.output, "judgments")
-    scores = [score(path, args.seed) for path in args.judgments]
-    write_scores(scores, args.output, args.differences)
-    return {"policies": len(scores), "no verdict": sum(s.facts["no_verdict"] for s in scores)}
+    return score_judgments(args, score)
 
 
 def score(path: Path, seed: int) -> Score:

@@ -6,7 +6,7 @@ what is missing. A measure that can't be taken is null, and `{measure}_reason` s
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from scripts.common import command
 from scripts.common.errors import StudyError
 from scripts.common.files import publish
 from scripts.common.intervals import Estimate, estimate
@@ -30,6 +31,28 @@ class Score:
     estimates: dict[str, Estimate]
     reasons: dict[str, str] = field(default_factory=dict)
     """Why a measure is null."""
+
+
+@dataclass(frozen=True)
+class Args:
+    """Arguments of a benchmark whose score needs the judgments alone."""
+
+    judgments: tuple[command.Input, ...]
+    """Judgments of a policy's answers, a file a policy (table contract: Arena-Hard games or MT-Bench ratings)."""
+    output: tuple[command.Output, ...]
+    """JSON file with the score, one for each file of judgments."""
+    differences: command.Output | None = None
+    """CSV of the paired differences between the policies."""
+    seed: int = 1
+    """Draws the bootstrap resamples."""
+
+
+def score_judgments(args: Args, score: Callable[[Path, int], Score]) -> dict[str, Any]:
+    """Score every policy by `score(judgments, seed)`, and write what `write_scores` writes."""
+    same_number(args.judgments, args.output, "judgments")
+    scores = [score(path, args.seed) for path in args.judgments]
+    write_scores(scores, args.output, args.differences)
+    return {"policies": len(scores), "no verdict": sum(s.facts["no_verdict"] for s in scores)}
 
 
 def mean_of_known(values: np.ndarray, seed: int) -> Estimate:

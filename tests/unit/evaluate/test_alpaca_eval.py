@@ -107,6 +107,27 @@ def test_missing_verdicts_of_the_pipeline_are_counted_and_not_guessed(tmp_path):
     assert score["win_rate"] == pytest.approx(200 / 3)
 
 
+@pytest.mark.parametrize("nothing", [None, float("nan")])
+def test_a_published_file_without_some_verdicts(tmp_path, nothing):
+    """As published: such rows count in no rate; the length is over all outputs."""
+    rows = [annotation(2), annotation(nothing, output_2="something"), annotation(1)]
+    score = scored(written(tmp_path / "a.json", rows))
+    assert (score["n"], score["no_verdict"], score["avg_length"]) == (2, 1, (4 + 9 + 4) // 3)
+    assert score["win_rate"] == 50
+    lengths = [annotation(p, "x" * (9 + i)) for i, p in enumerate([2, 1, nothing, 1.5, 1.2, 1.9, 1, 2])]
+    controlled = scored(written(tmp_path / "b.json", lengths), **calibration(tmp_path, 8))
+    assert controlled["n"] == 7
+    assert 0 <= controlled["lc_win_rate"] <= 100
+
+
+def test_only_outputs_and_preference_are_needed_and_the_rest_is_left_alone(tmp_path):
+    """Empty and non-Latin answers; equal questions; keys that a harness adds."""
+    row = {"output_1": "", "output_2": "\N{GRINNING FACE}\u00e9\u4e2d", "preference": 1.0000001}
+    score = scored(written(tmp_path / "a.json.gz", [row, {**row, "glm_preference": 0.4, "raw_completion": {"a": [1]}}]))
+    assert (score["n"], score["avg_length"]) == (2, 3)
+    assert score["win_rate"] == pytest.approx(1e-5)
+
+
 def test_differences_are_paired(tmp_path):
     draw = np.random.default_rng(4)
     rows = [annotation(float(p)) for p in 1 + draw.integers(0, 2, 50)]
@@ -125,11 +146,18 @@ BAD = {
     "row is no object": ([annotation(1), 7], "row 1: expected an object"),
     "missing output": ([annotation(1), {"output_1": "a", "preference": 1}], "row 1, key 'output_2': is missing"),
     "missing preference": ([{"output_1": "a", "output_2": "b"}], "row 0, key 'preference': is missing"),
-    "null preference": ([annotation(1), annotation(2), annotation(None)], "row 2, key 'preference': is null"),
     "text preference": ([annotation("1.5")], "row 0, key 'preference': expected a number, found text"),
     "true preference": ([annotation(True)], "row 0, key 'preference': expected a number, found true or false"),
     "preference out of range": ([annotation(2.5)], "row 0, key 'preference': 2.5 is neither"),
-    "not a number": ([annotation(float("nan"))], "row 0, key 'preference': nan is neither"),
+    "infinite preference": ([annotation(float("inf"))], "row 0, key 'preference': inf is neither"),
+    "preference below": ([annotation(0.5)], "row 0, key 'preference': 0.5 is neither"),
+    "no verdict at all": ([annotation(None)] * 2, "not one of its 2 rows has a preference"),
+    "two models": ([{**annotation(1), "generator_2": name} for name in "ab"], "row 1, key 'generator_2': 'b', and in"),
+    "two annotators": ([{**annotation(1), "annotator": name} for name in "ab"], "row 1, key 'annotator': 'b', and in"),
+    "turned round": (
+        [annotation(1) | {"generator_1": "base", "generator_2": "mine"}, annotation(1) | {"generator_1": "mine"}],
+        "row 1, key 'generator_1': 'mine', and in row 0 'base'",
+    ),
     "output is null": ([annotation(1, output_2=None)], "row 0, key 'output_2': expected text, found null"),
     "output is a list": ([annotation(1, output_1=["a"])], "row 0, key 'output_1': expected text, found a list"),
 }
