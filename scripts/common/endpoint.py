@@ -90,13 +90,13 @@ def ask(endpoint: Endpoint, requests: Sequence[ChatRequest], cache: Path) -> Ask
         if missing:
             asyncio.run(work.run({key: bodies[i] for key, i in missing.items()}))
         replies = [known.get(key) or work.refused[key] for key in keys]
-    return Asked(replies, _facts(endpoint, len(requests), work))
+    different = dict(zip(keys, zip(requests, replies, strict=True), strict=True)).values()
+    return Asked(replies, _facts(endpoint, work, list(different), len(requests)))
 
 
 def _check_budget(endpoint: Endpoint, wanted: int, new: Sequence[ChatRequest]) -> None:
     """Say what is about to be asked and what it may cost; refuse where that is more than the budget."""
-    prompt = sum(len(message["content"]) for request in new for message in request.messages) / CHARACTERS_PER_TOKEN
-    completion = sum(request.max_tokens for request in new)
+    prompt, completion = estimated_tokens(new)
     dollars = endpoint.dollars(prompt, completion)
     cost = f", at most about ${dollars:,.2f}" if dollars else ""
     print(
@@ -111,8 +111,23 @@ def _check_budget(endpoint: Endpoint, wanted: int, new: Sequence[ChatRequest]) -
         )
 
 
-def _facts(endpoint: Endpoint, wanted: int, work: "_Work") -> dict[str, Any]:
+def estimated_tokens(requests: Sequence[ChatRequest]) -> tuple[float, int]:
+    """Tokens of the prompts by their characters, and of the answers at most."""
+    characters = sum(len(message["content"]) for request in requests for message in request.messages)
+    return characters / CHARACTERS_PER_TOKEN, sum(request.max_tokens for request in requests)
+
+
+def _facts(
+    endpoint: Endpoint, work: "_Work", asked: Sequence[tuple[ChatRequest, Reply]], wanted: int
+) -> dict[str, Any]:
+    """What this call took; and, whenever they were asked, what all its requests were estimated to take, and took."""
     prompt, completion = work.prompt_tokens, work.completion_tokens
+
+    def bill(prompt: float, completion: float) -> dict[str, float]:
+        tokens = {"prompt_tokens": round(prompt), "completion_tokens": round(completion)}
+        return {**tokens, "dollars": endpoint.dollars(prompt, completion)}
+
+    taken = [(reply.prompt_tokens, reply.completion_tokens) for _, reply in asked]
     return {
         "model": endpoint.model,
         "requests": wanted,
@@ -123,6 +138,8 @@ def _facts(endpoint: Endpoint, wanted: int, work: "_Work") -> dict[str, Any]:
         "completion_tokens": completion,
         "dollars": endpoint.dollars(prompt, completion),
         "asking_seconds": work.seconds,
+        "estimated": bill(*estimated_tokens([request for request, _ in asked])),
+        "counted": bill(sum(tokens for tokens, _ in taken), sum(tokens for _, tokens in taken)),
     }
 
 

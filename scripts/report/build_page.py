@@ -23,7 +23,7 @@ from typing import Any
 from scripts.common import command, tables
 from scripts.common.command import Input, Output
 from scripts.common.files import publish
-from scripts.report import page_academic, page_facts, page_pairs, page_tables
+from scripts.report import page_academic, page_facts, page_pairs, page_state, page_tables
 from scripts.report.captions import captions
 from scripts.report.claims import DOES_NOT_APPEAR, HOLDS, WITHIN_NOISE, Evidence, Sources, gather
 from scripts.report.csv_tables import read_csv
@@ -135,9 +135,9 @@ def main(args: Args) -> dict:
     evidence = gather(
         Sources(args.table1, args.table1_differences, args.figure3_table, *policies, *academic, args.chat_differences)
     )
-    manifests = page_facts.jobs(args.folder)
-    times = page_facts.time_by_step(manifests)
-    seconds = sum(row["seconds"] for row in times)
+    made = page_facts.manifests_in(args.folder)
+    manifests, artifacts = page_facts.jobs(made), page_state.artifacts(made)
+    seconds = sum(row["seconds"] for row in artifacts)
     test_prompts = read_csv(args.table2, TABLE2)["n"][0] if args.table2 else None
     not_run = page_academic.not_run(args.table3) if args.table3 else []
     environment = jinja2.Environment(
@@ -190,7 +190,12 @@ def main(args: Args) -> dict:
         figure9=args.figure9 and inline_svg(args.figure9),
         browser=pair_browser(args.pairs, args.seed),
         cases=args.case_studies and tables.read_table(args.case_studies, tables.CASE_STUDIES).to_pylist(),
-        times=times and page_tables.times(times),
+        state=page_state.overview(artifacts),
+        artifacts=len(artifacts),
+        stale=sum(row["state"] != page_state.CURRENT for row in artifacts),
+        judging=page_state.judging(manifests),
+        dollars=page_state.dollars(manifests),
+        gpu_hours=page_state.gpu_hours(artifacts),
         total=page_facts.duration(seconds),
         jobs=len(manifests),
         generated=page_facts.generated(manifests),

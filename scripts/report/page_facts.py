@@ -1,7 +1,7 @@
-"""What the manifests of a study's artifacts say about it: time by step, tokens, engine, pairs, versions."""
+"""What the manifests of a study's artifacts say about it: its commands, tokens, engine, pairs, versions."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,33 +20,36 @@ PAIR_COUNTS = {
 }
 
 
-def jobs(folder: Path) -> list[dict[str, Any]]:
-    """One manifest for each command that made something in a study's folder, in the order they started."""
-    found: dict[str, dict[str, Any]] = {}
+def manifests_in(folder: Path) -> list[dict[str, Any]]:
+    """The manifest of every artifact in a study's folder that a command of this pipeline made."""
+    found = []
     for path in sorted(folder.rglob("*manifest.json")):
         if any(part.startswith(".") for part in path.relative_to(folder).parts):
             continue
         try:
             manifest = json.loads(path.read_text())
-            parts = [manifest["code"]["module"], manifest["started"], manifest["arguments"]]
-            identity = json.dumps(parts, sort_keys=True)
+            _ = command_of(manifest), manifest["output"]["path"]
         except (OSError, ValueError, KeyError, TypeError):
             continue  # provenance is reported as far as it goes; what is unreadable made no artifact of this pipeline
-        found[identity] = manifest
+        found.append(manifest)
+    return found
+
+
+def command_of(manifest: Mapping[str, Any]) -> str:
+    """What tells the command that made an artifact from every other; those made together have it in common."""
+    return json.dumps([manifest["code"]["module"], manifest["started"], manifest["arguments"]], sort_keys=True)
+
+
+def jobs(manifests: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One manifest for each command, in the order they started."""
+    found = {command_of(manifest): manifest for manifest in manifests}
     return sorted(found.values(), key=lambda manifest: (manifest["started"], manifest["code"]["module"]))
 
 
-def time_by_step(manifests: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Stage, step, number of jobs and their seconds together, in the order of the pipeline."""
-    steps: dict[tuple[str, str], list[float]] = {}
-    for manifest in manifests:
-        _, stage, step = manifest["code"]["module"].split(".", 2)
-        steps.setdefault((stage, step), []).append(float(manifest["seconds"]))
-    rows = [
-        {"stage": stage, "step": step, "jobs": len(seconds), "seconds": sum(seconds)}
-        for (stage, step), seconds in steps.items()
-    ]
-    return sorted(rows, key=lambda row: (_position(row["stage"]), -row["seconds"], row["step"]))
+def in_order(module: str) -> tuple[int, str]:
+    """A module's place in the pipeline."""
+    _, stage, step = module.split(".", 2)
+    return STAGES.index(stage) if stage in STAGES else len(STAGES), step
 
 
 def generated(manifests: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -99,7 +102,3 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _position(stage: str) -> int:
-    return STAGES.index(stage) if stage in STAGES else len(STAGES)

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from scripts.report.compare_to_paper import COLUMNS as COMPARISON
 from scripts.report.compare_to_paper import NOT_RUN, WITHIN
 from scripts.report.csv_tables import read_csv
-from scripts.report.page_facts import PAIR_COUNTS, duration
+from scripts.report.page_facts import PAIR_COUNTS
 from scripts.report.paper import PAPER_ROWS, paper_run, paper_value
 from scripts.report.plot_best_of_n import COLUMNS as BEST_OF_N
 from scripts.report.plot_calibration import CALIBRATION
@@ -460,14 +458,3 @@ def pairs(rows: Sequence[Mapping[str, Any]]) -> Table:
         for row in rows
     ]
     return Table(lines, "pairs")
-
-
-def times(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Jobs and time by step."""
-    total = float(np.sum([row["seconds"] for row in rows]))
-    lines = [
-        {"step": f"{text(row['stage'])} / <b>{text(row['step'])}</b>", "jobs": number(row["jobs"])}
-        | {"time": duration(row["seconds"]), "share": number(100 * row["seconds"] / total if total else 0, "{:.0f}%")}
-        for row in rows
-    ]
-    return Table(lines, "times")

@@ -21,6 +21,7 @@ from scripts.common.errors import StudyError
 from scripts.common.files import publish
 from scripts.report.plan_disk import rooms
 from scripts.report.plan_jobs import Job, dry_run, parse_jobs, read_study, with_shards
+from scripts.report.plan_judging import judging
 from scripts.report.plan_memory import needs
 from scripts.report.plan_schedule import Cluster, critical_path, simulate
 from scripts.report.plan_sizes import Sizes
@@ -122,6 +123,7 @@ def make_plan(study: Study, jobs: Sequence[Job], args: Args) -> dict[str, Any]:
             for job in path
         ],
         "choices": choices,
+        "judging": [asdict(line) for line in judging(study, jobs)],
         "figures": [asdict(figure) for figure in sizes.figures.values()],
         "throughput": [{"rule": rule, **asdict(line)} for rule, line in lines.items()],
     }

@@ -17,7 +17,7 @@ def show(plan: dict[str, Any]) -> None:
         console.width = PLAIN_WIDTH
     named = " ".join(plan["configs"])
     console.print(f"[bold]Plan of the study {plan['study']}[/bold] ({named}; {plan['model']} on {plan['device']})\n")
-    for part in filter(None, (_rules(plan), _memory(plan), _disk(plan), _path(plan), _choices(plan))):
+    for part in filter(None, (_rules(plan), _memory(plan), _judging(plan), _disk(plan), _path(plan), _choices(plan))):
         console.print(part)
         console.print()
     for title, lines in (("Figures", _figures(plan)), ("Throughput", _speeds(plan))):
@@ -159,6 +159,25 @@ def _disk(plan: dict[str, Any]) -> Any:
     rows.append(["total", room(total), room(measured) if measured else "-", ""])
     columns = [("artifacts", True), ("room", False), ("measured", False), ("estimate of the rest", True)]
     return _table("Disk", columns, rows, "Measured: what is there now; room: with the estimate of what is not.")
+
+
+def _judging(plan: dict[str, Any]) -> Any:
+    if not plan["judging"]:
+        return None
+    rows = []
+    for line in plan["judging"]:
+        tokens = [count(line[key]) if line[key] else "-" for key in ("prompt_tokens", "completion_tokens")]
+        dollars = f"{line['dollars']:,.2f}" if line["dollars"] else "-"
+        known = basis(line["measured_policies"], line["policies"])
+        head = [line["judge"], line["model"], line["benchmark"], str(line["policies"]), f"{line['requests']:,.0f}"]
+        rows.append([*head, *tokens, dollars, known])
+    total = [sum(line[key] for line in plan["judging"]) for key in ("requests", "prompt_tokens", "completion_tokens")]
+    dollars = sum(line["dollars"] for line in plan["judging"])
+    rows.append(["together", "", "", "", f"{total[0]:,.0f}", *map(count, total[1:]), f"{dollars:,.2f}", ""])
+    columns = [("judge", True), ("model", True), ("benchmark", True), ("policies", False), ("requests", False)]
+    columns += [("asked", False), ("said", False), ("dollars", False), ("basis", True)]
+    caption = "Asked, said: tokens of the prompts and of the answers; dollars by the prices of the judge's endpoint."
+    return _table("Judging", columns, rows, caption)
 
 
 def _path(plan: dict[str, Any]) -> Any:

@@ -56,6 +56,17 @@ def test_a_rerun_asks_nothing_and_a_new_question_only_itself(server, tmp_path):
     assert len(server.seen) == 6
 
 
+def test_costs_are_estimated_before_and_counted_after_whenever_it_was_asked(server, tmp_path):
+    endpoint, asked = server.endpoint(input_price=10.0, output_price=30.0), requests(5)
+    first, again = ask(endpoint, [*asked, asked[0]], tmp_path).facts, ask(endpoint, asked, tmp_path).facts
+    characters = sum(len(f"question {i}") for i in range(5))
+    assert first["estimated"]["completion_tokens"] == 5 * 8
+    assert first["estimated"]["dollars"] == pytest.approx((characters / 4 * 10 + 40 * 30) / 1e6)
+    assert first["counted"] == {"prompt_tokens": 35, "completion_tokens": 15, "dollars": pytest.approx(800e-6)}
+    assert (again["asked"], again["dollars"]) == (0, 0)
+    assert (again["estimated"], again["counted"]) == (first["estimated"], first["counted"])
+
+
 def test_another_model_temperature_or_function_is_another_question(server, tmp_path):
     function = {"name": "rank", "parameters": {"type": "object", "properties": {}}}
     for settings in ({}, {"temperature": 0.5}, {"top_logprobs": 5}, {"function": function}):

@@ -225,6 +225,8 @@ def write_pairs(path: Path, n: int = 12) -> None:
 
 def manifest(artifact: Path, module: str, seconds: float, facts: dict) -> None:
     content = {
+        "output": {"path": str(artifact), "sha256": artifact.name},
+        "inputs": [],
         "code": {"module": module, "digest": "0123456789abcdef"},
         "arguments": {"output": str(artifact)},
         "started": "2026-01-01T00:00:00+0000",

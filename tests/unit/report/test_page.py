@@ -124,27 +124,6 @@ def test_a_study_without_evaluation_has_a_smaller_page(study, tmp_path):
     assert not {"findings", "policies", "exhibit-table1", "pairs-learnt", "cases"} & set(outline.ids)
 
 
-def test_time_by_step_counts_each_job_once(study, tmp_path):
-    manifests = page_facts.jobs(study.folder)
-    assert len(manifests) == 5  # four tables of pairs, one shard
-    rows = page_facts.time_by_step(manifests)
-    assert [(row["step"], row["jobs"], row["seconds"]) for row in rows] == [
-        ("generate_responses", 1, 65.0),
-        ("select_pairs", 4, 8.0),
-    ]
-
-
-def test_two_outputs_of_a_command_are_one_job(tmp_path):
-    from .conftest import manifest
-
-    for name in ("a", "b"):
-        manifest(tmp_path / name, "scripts.data.mix_preferences", 3.0, {})
-        path = tmp_path / f"{name}.manifest.json"
-        path.write_text(path.read_text().replace(str(tmp_path / name), "same"))
-    (tmp_path / "c.manifest.json").write_text("cut short")
-    assert [manifest["seconds"] for manifest in page_facts.jobs(tmp_path)] == [3.0]
-
-
 @pytest.mark.parametrize(("seconds", "words"), [(12.4, "12 s"), (600, "10 min"), (9000, "2.5 h")])
 def test_durations(seconds, words):
     assert page_facts.duration(seconds) == words
