@@ -1,5 +1,8 @@
 """The memory estimate: known answers, and what torch really keeps of a layer."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaModel
@@ -135,6 +138,39 @@ def test_with_checkpointing_a_layer_keeps_its_input():
     assert kept_by_torch(3, *options) - kept_by_torch(2, *options) == 4 * SMALL.hidden
     kept, whole = (training(SMALL, optimisation(gradient_checkpointing=on)).activations for on in (True, False))
     assert kept < whole
+
+
+def peak_of_a_step(shape: Architecture, sequences: int, checkpointing: bool, trace: Path) -> float:
+    """Bytes that a whole step takes at its peak, weights, gradients and moments included, by torch's own account."""
+    model = LlamaModel(config(shape)).train()
+    if checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    optimiser = torch.optim.AdamW(model.parameters(), foreach=False)
+
+    def step() -> None:
+        with torch.autocast("cpu", torch.bfloat16):
+            output = model(torch.randint(0, 64, (sequences, TOKENS)), use_cache=False).last_hidden_state
+        output.float().pow(2).mean().backward()
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=False)
+
+    step()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profiler:
+        step()
+    profiler.export_chrome_trace(str(trace))
+    events = [event for event in json.loads(trace.read_text())["traceEvents"] if event["name"] == "[memory]"]
+    allocated = [event["args"]["Total Allocated"] for event in sorted(events, key=lambda event: event["ts"])]
+    return 16 * shape.parameters + max(allocated) - allocated[0]
+
+
+@pytest.mark.parametrize("checkpointing", [True, False])
+def test_a_whole_step_stays_below_the_estimate_and_not_far(tmp_path, checkpointing):
+    """A reward model's, without a vocabulary at its end: TRL computes logits on a CPU in another way than on a GPU."""
+    shape = Architecture(6, 256, 704, 4, 2, 64, 64, True)
+    section = optimisation(per_device_batch=8, max_tokens=TOKENS, gradient_checkpointing=checkpointing)
+    estimate = training(shape, section, task="reward").total - CONTEXT
+    measured = peak_of_a_step(shape, 16, checkpointing, tmp_path / "trace.json")
+    assert measured < estimate < 1.5 * measured
 
 
 def test_advice_names_changes_that_are_enough(llama):
