@@ -40,7 +40,7 @@ class Args:
     pairs: str = "runs/iterative/iter1/pairs.parquet"
     """In the study's folder."""
     output: Path = results.RESULTS / "dpo.json"
-    per_device_batch: int = 32
+    per_device_batch: int = 16
     """Of the pipeline's way; the demo's."""
     epochs: int = 2
     rounds: int = 5
