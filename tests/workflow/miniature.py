@@ -248,7 +248,12 @@ def save_llama(folder: Path, tokenizer: "PreTrainedTokenizerFast") -> None:
     from transformers import LlamaForCausalLM
 
     torch.manual_seed(0)
-    LlamaForCausalLM(llama_config(tokenizer)).save_pretrained(folder)
+    model = LlamaForCausalLM(llama_config(tokenizer))
+    ends = tokenizer.convert_tokens_to_ids(["<|end_of_text|>", "<|eot_id|>"])
+    with torch.no_grad():  # one part of every token is the same, and speaks for the end: an answer has about 5 tokens
+        model.model.embed_tokens.weight[:, 0] = 1.0
+        model.lm_head.weight[ends, 0] = 0.8
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 
