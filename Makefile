@@ -27,7 +27,7 @@ test: $(VENV)/.installed ## unit, workflow and fault tests
 	$(RUN) python -m pytest tests/unit tests/gpu -n 2 -m "not slow"  # of tests/gpu the part that a CPU can do
 	$(RUN) python -m pytest tests/workflow tests/faults tests/slurm -m "not slurm and not slow and not faults"  # Snakemake uses both cores itself
 
-test-slow: $(VENV)/.installed ## ranks under DeepSpeed, shards with vLLM, a judge that vLLM serves, real preference pairs where at hand
+test-slow: $(VENV)/.installed ## ranks under DeepSpeed, shards with vLLM, a judge that vLLM serves, a frozen study made again, real pairs where at hand
 	$(RUN) python -m pytest tests/unit tests/workflow -m slow
 
 test-gpu: $(VENV)/.installed ## every stage on a GPU of 40 GB against the CPU; FILE=figures.json keeps memory and speed
