@@ -110,7 +110,7 @@ def flags(section, prefix=""):
 
 def python_module(rule):
     """How a rule's training module starts on the GPUs that it asks for."""
-    return launcher(resource(rule, "gpus"), resource(rule, "nodes"))
+    return launcher(resource(rule, "gpus"), resource(rule, "nodes"), resource(rule, "threads"))
 
 
 def resource(rule, name):

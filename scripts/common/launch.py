@@ -21,12 +21,13 @@ DEEPSPEED = Path(__file__).parents[2] / "config" / "deepspeed"
 GRACE = "--shutdown-timeout=120"  # seconds from SIGTERM to SIGKILL: time to write a checkpoint
 
 
-def launcher(gpus: int, nodes: int = 1) -> str:
+def launcher(gpus: int, nodes: int = 1, threads: int = 1) -> str:
     """The words before a module's name.
 
     Args:
         gpus: of each node; 0 and 1 both mean one process.
         nodes: with more than one, srun starts one torchrun on each, and the first node's waits for the others.
+        threads: of each node; without being told, srun gives a node's task one of the CPUs that the job has.
 
     What nodes need to find each other is known where srun has started something, and only there: Snakemake's job step
     takes SLURM_JOB_NODELIST and its like away. Nodes meet at the address from which srun started them, which is that of
@@ -37,8 +38,8 @@ def launcher(gpus: int, nodes: int = 1) -> str:
         meeting = f"--nnodes={nodes} --node-rank=$SLURM_NODEID --master-addr=$SLURM_LAUNCH_NODE_IPADDR"
         port = "--master-port=$((20000 + SLURM_JOB_ID % 10000))"  # jobs that share a node do not meet each other
         torchrun = f"torchrun {meeting} {port} --nproc-per-node={max(gpus, 1)} {GRACE} -m"
-        each = f"srun --nodes={nodes} --ntasks={nodes} --ntasks-per-node=1 --cpu-bind=none --kill-on-bad-exit=1"
-        return f"{each} sh -c 'exec {torchrun} \"$@\"' torchrun"
+        tasks = f"--ntasks={nodes} --ntasks-per-node=1 --cpus-per-task={threads} --cpu-bind=none"
+        return f"srun --nodes={nodes} {tasks} --kill-on-bad-exit=1 sh -c 'exec {torchrun} \"$@\"' torchrun"
     return f"torchrun --standalone --nproc-per-node={gpus} {GRACE} -m" if gpus > 1 else "python -m"
 
 

@@ -25,12 +25,12 @@ def test_a_process_for_each_gpu_and_time_to_save():
 
 def test_each_node_learns_who_it_is_where_srun_has_started_it(tmp_path):
     """A shell reads the words, as a rule's; srun and torchrun, of its path, say what they were told."""
-    for name, says in {"srun": 'shift 5; SLURM_NODEID=1 "$@"', "torchrun": 'printf "%s\\n" "$@"'}.items():
+    for name, says in {"srun": 'shift 6; SLURM_NODEID=1 "$@"', "torchrun": 'printf "%s\\n" "$@"'}.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{says}\n")
         (tmp_path / name).chmod(0o755)
     allocation = {"SLURM_JOB_ID": "51234", "SLURM_LAUNCH_NODE_IPADDR": "10.0.0.7", "PATH": f"{tmp_path}:/usr/bin:/bin"}
-    command = f"{launch.launcher(8, nodes=2)} scripts.online.train_dpo --run 'two words'"
-    assert command.startswith("srun --nodes=2 --ntasks=2 --ntasks-per-node=1 --cpu-bind=none --kill-on-bad-exit=1 sh ")
+    command = f"{launch.launcher(8, nodes=2, threads=16)} scripts.online.train_dpo --run 'two words'"
+    assert command.startswith("srun --nodes=2 --ntasks=2 --ntasks-per-node=1 --cpus-per-task=16 --cpu-bind=none ")
     told = subprocess.run(["bash", "-c", command], env=allocation, capture_output=True, text=True, check=True).stdout
     meeting = ["--nnodes=2", "--node-rank=1", "--master-addr=10.0.0.7", "--master-port=21234"]
     module = ["-m", "scripts.online.train_dpo", "--run", "two words"]
