@@ -1,7 +1,7 @@
 # make help lists the targets. The two that a newcomer needs: make demo, make test.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo bench theory real test test-slow test-gpu test-slurm test-faults pin plan stale freeze lint clean findings schema lock venv
+.PHONY: help demo bench theory real test test-slow test-paper test-gpu test-slurm test-faults pin plan stale freeze lint clean findings schema lock venv
 
 VENV := .venv
 PYTHON ?= python3
@@ -25,10 +25,13 @@ real: $(VENV)/.installed ## a tiny reward model on real preference pairs: make r
 
 test: $(VENV)/.installed ## unit, workflow and fault tests
 	$(RUN) python -m pytest tests/unit tests/gpu -n 2 -m "not slow"  # of tests/gpu the part that a CPU can do
-	$(RUN) python -m pytest tests/workflow tests/faults tests/slurm -m "not slurm and not slow and not faults"  # Snakemake uses both cores itself
+	$(RUN) python -m pytest tests/workflow tests/faults tests/slurm -m "not slurm and not slow and not faults and not paper"  # Snakemake uses both cores itself
 
 test-slow: $(VENV)/.installed ## ranks under DeepSpeed, shards with vLLM, a judge that vLLM serves, a frozen study made again, real pairs where at hand
 	$(RUN) python -m pytest tests/unit tests/workflow -m slow
+
+test-paper: $(VENV)/.installed ## the paper's study to its end, everything of it made small (a quarter of an hour; not in CI)
+	$(RUN) python -m pytest tests/workflow/test_paper.py -m paper
 
 test-gpu: $(VENV)/.installed ## every stage on a GPU of 40 GB against the CPU; FILE=figures.json keeps memory and speed
 	FILE="$(FILE)" $(RUN) python -m pytest tests/gpu -m gpu -s

@@ -73,7 +73,7 @@ def test_the_papers_study_plans_every_job_without_a_network(tmp_path, origin):
     assert ("--hub" in text) == (origin == "the hub")
 
 
-@pytest.mark.slow  # about 260 jobs, 1,000 CPU seconds
+@pytest.mark.paper  # about 260 jobs, 1,000 CPU seconds
 def test_the_papers_study_in_miniature_runs_to_its_end(tmp_path):
     with serve() as judge:
         judge.logprobs = {"M": -0.05, "m": -3.0}
