@@ -51,7 +51,7 @@ JOBS = {
     **dict.fromkeys(("tabulate_policies", "tabulate_chat", "tabulate_academic", "select_case_studies"), 1),
     **dict.fromkeys(("plot_training", "plot_calibration", "plot_agreement", "plot_best_of_n", "plot_length_bias"), 1),
     **dict.fromkeys(("plot_iterations", "plot_drift", "plot_evaluation"), 1),
-    **dict.fromkeys(("compare_to_paper", "build_page", "build_catalog"), 1),
+    **dict.fromkeys(("compare_to_paper", "export_exhibits", "build_page", "build_catalog"), 1),
 }
 TABLES = ("table1_reward_models", "table2_chat", "table2_policies", "table3_academic", "table4_length_penalty")
 TABLES += ("table4_chat", "table4_academic", "table5_preference_data", "table6_benchmarks", "figure5_topics")
