@@ -55,7 +55,7 @@ stale: $(VENV)/.installed ## what a run would rebuild, and why: make stale STUDY
 freeze: $(VENV)/.installed ## one archive that repeats a study elsewhere: make freeze STUDY=demo
 	@$(RUN) python -m scripts.report.freeze --study results/$(STUDY) --config config/$(STUDY).yaml --output $(STUDY)-frozen.tar.gz
 
-findings: $(VENV)/.installed ## the demo over three seeds: which findings of the paper appear (about twenty minutes)
+findings: $(VENV)/.installed ## the demo over three seeds: which findings of the paper appear (half an hour)
 	@for seed in 1 2 3; do \
 	  study=demo; [ $$seed = 1 ] || study=demo_seed$$seed; \
 	  $(SNAKEMAKE) --configfile config/demo.yaml --config study=$$study seed=$$seed || exit 1; \
