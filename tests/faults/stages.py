@@ -92,20 +92,20 @@ STAGES = {
         Stage(
             "SFT",
             "scripts.sft.train_sft",
-            "--instructions {inputs}/instructions.parquet --base {inputs}/policy " + _optimisation("", epochs=6),
+            "--instructions {inputs}/instructions.parquet --base {inputs}/policy " + _optimisation("", epochs=12),
             product="model.safetensors",
         ),
         Stage(
             "reward model",
             "scripts.reward.train_reward_model",
-            "--mix {inputs}/mix.parquet --base {inputs}/policy " + _optimisation("", epochs=2),
+            "--mix {inputs}/mix.parquet --base {inputs}/policy " + _optimisation("", epochs=3),
             product="model.safetensors",
         ),
         Stage(
             "DPO",
             "scripts.online.train_dpo",
             "--pairs {inputs}/pairs.parquet --policy {inputs}/policy --reference {inputs}/policy "
-            + _optimisation("dpo.", epochs=2),
+            + _optimisation("dpo.", epochs=3),
             product="model.safetensors",
         ),
     )
