@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -49,10 +50,10 @@ def command(study, stage: str, sharding: str, processes: int, output: Path) -> l
     return [*words, "--seed", "3", "--output", str(output)]
 
 
-def start(words: list[str]) -> subprocess.Popen[str]:
+def start(words: list[str], output: int | IO[str] = subprocess.PIPE) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"  # ninja, for DeepSpeed
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    pipes = {"stdout": output, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.Popen(words, cwd=ROOT, env=environment, **pipes)
 
 
@@ -98,15 +99,17 @@ def test_ranks_that_are_told_to_stop_in_the_second_epoch_resume_and_end_with_the
     epochs = ["--dpo.optimisation.epochs", "2"]
     run([*command(built, "online.train_dpo", "none", 1, tmp_path / "alone"), *epochs])
     words = [*command(built, "online.train_dpo", sharding, 2, tmp_path / "model"), *epochs]
-    process = start(words)
+    said = tmp_path / "said.txt"
+    with said.open("w") as output:  # nobody reads while they run, and a pipe that is full would stop them
+        process = start(words, output)
     deadline = time.time() + 600
     while not list(tmp_path.glob(".model.work/*/checkpoint-12/whole.json")):
-        assert process.poll() is None, process.communicate()[0][-4000:]
+        assert process.poll() is None, said.read_text()[-4000:]
         assert time.time() < deadline
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)  # to the launcher alone, as a scheduler may; it passes the signal on
-    text, _ = process.communicate(timeout=180)
-    assert process.returncode != 0
+    assert process.wait(timeout=180) != 0
+    text = said.read_text()
     assert "stopped by SIGTERM after step" in text
     assert not (tmp_path / "model").exists()
 
