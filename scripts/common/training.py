@@ -42,9 +42,8 @@ def fit(
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     torch.use_deterministic_algorithms(not torch.cuda.is_available())
-    torch.utils.deterministic.fill_uninitialized_memory = (
-        False  # which costs a sixth of a CPU's time and decides nothing
-    )
+    # filling takes a sixth of a CPU's time and decides nothing
+    torch.utils.deterministic.fill_uninitialized_memory = False
     main_process = int(os.environ.get("RANK", 0)) == 0
     with checkpoints.only_writer(args.output) if main_process else nullcontext():
         kept = ["epoch1"] if epoch1 else []  # what is to be published decides what the work directory must hold

@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.common.errors import StudyError
-from scripts.common.provenance import code_digest
+from scripts.report.lineage import present_code
 from scripts.report.page_facts import command_of, duration, in_order
 from scripts.report.page_tables import NONE, Table, number, text
 
@@ -46,11 +45,11 @@ def state(manifest: Mapping[str, Any], found: Mapping[str, Mapping[str, Any]]) -
     """
     if not Path(manifest["output"]["path"]).exists():
         return "not here"
-    try:
-        if code_digest(manifest["code"]["module"]) != manifest["code"]["digest"]:
-            return "code changed"
-    except (OSError, StudyError):
+    code = present_code(manifest["code"]["module"])
+    if code is None:
         return "code gone"  # a module that was renamed or removed
+    if code != manifest["code"]["digest"]:
+        return "code changed"
     for read in manifest.get("inputs", []):
         made = found.get(read["path"])
         if made and made["output"]["sha256"] != read["sha256"]:

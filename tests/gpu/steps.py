@@ -9,17 +9,19 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from scripts.common.config import Lora, Optimisation, VllmJob
 from scripts.report.memory import Architecture, architecture, training
 from tests.unit.engines_fixtures import WORDS, word_tokenizer
-from tests.unit.training_stages import Stage, Stages, make_stages, text
+from tests.unit.training_stages import Stages, llama_config, make_stages, text
 
 if TYPE_CHECKING:
     from scripts.common.generation import Response
 
-TASKS: dict[Stage, Literal["sft", "reward", "dpo"]] = {"sft": "sft", "reward": "reward", "dpo": "dpo"}
+Task = Literal["sft", "reward", "dpo"]
+TASKS: tuple[Task, ...] = get_args(Task)
+"""The stages whose memory the plan estimates by name: a preference model is trained as SFT is."""
 LOSSES = "losses.json"
 
 
@@ -44,20 +46,11 @@ def sizes() -> dict[str, Size]:
 
 def prepare(folder: Path, size: Size) -> Stages:
     """Tables and two models of random weights."""
-    from transformers import LlamaConfig
-
-    tokenizer, shape = word_tokenizer(), size.shape
-    config = LlamaConfig(
-        vocab_size=shape.vocabulary,
-        hidden_size=shape.hidden,
-        intermediate_size=shape.intermediate,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        num_key_value_heads=shape.kv_heads,
-        head_dim=shape.head_size,
+    tokenizer = word_tokenizer()
+    config = llama_config(
+        size.shape,
         max_position_embeddings=4096,
-        tie_word_embeddings=shape.tied,
-        initializer_range=shape.hidden**-0.5,
+        initializer_range=size.shape.hidden**-0.5,
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
         bos_token_id=None,
@@ -94,7 +87,7 @@ class Taken:
 
 def take(
     stages: Stages,
-    stage: Stage,
+    stage: Task,
     size: Size,
     output: Path,
     dtype: Literal["bfloat16", "float32"] = "bfloat16",
@@ -111,7 +104,7 @@ def take(
         [row["grad_norm"] for row in steps],
         speed,
         6 * size.shape.parameters * speed,
-        training(size.shape, section, task=TASKS[stage]).total,
+        training(size.shape, section, task=stage).total,
     )
 
 

@@ -104,7 +104,7 @@ def fresh() -> None:
         torch.cuda.reset_peak_memory_stats()
 
 
-@pytest.mark.parametrize("stage", list(steps.TASKS))
+@pytest.mark.parametrize("stage", steps.TASKS)
 def test_losses_and_gradients_are_those_of_float32_on_a_cpu(folder, stages, size, stage, tmp_path):
     expected = json.loads((folder / steps.LOSSES).read_text())[stage]
     taken = steps.take(stages, stage, steps.sizes()[size], tmp_path / stage)

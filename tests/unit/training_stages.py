@@ -10,6 +10,7 @@ from scripts.common.chat import conversation_ids
 from scripts.common.config import DPO, Optimisation
 from scripts.common.preferences import LAYOUT
 from scripts.online import train_dpo
+from scripts.report.memory import Architecture
 from scripts.reward import train_preference_model, train_reward_model
 from scripts.sft import train_sft
 from tests.unit.engines_fixtures import TEMPLATE, WORDS, save_policy, user
@@ -27,6 +28,23 @@ LEARNT = TEMPLATE.replace(
 
 def text(i: int, length: int) -> str:
     return " ".join(WORDS[(7 * i + j * (1 + i % 5)) % len(WORDS)] for j in range(length))
+
+
+def llama_config(shape: Architecture, **options: Any) -> "LlamaConfig":
+    """A Llama of a shape, as transformers configures it."""
+    from transformers import LlamaConfig
+
+    return LlamaConfig(
+        vocab_size=shape.vocabulary,
+        hidden_size=shape.hidden,
+        intermediate_size=shape.intermediate,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.kv_heads,
+        head_dim=shape.head_size,
+        tie_word_embeddings=shape.tied,
+        **options,
+    )
 
 
 @dataclass(frozen=True)

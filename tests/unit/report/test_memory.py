@@ -9,6 +9,7 @@ from transformers import LlamaConfig, LlamaModel
 
 from scripts.common.config import Lora, Optimisation
 from scripts.report.memory import CONTEXT, GB, Architecture, activations, advice, architecture, serving, training
+from tests.unit.training_stages import llama_config
 
 LLAMA_8B = "meta-llama/Meta-Llama-3-8B"
 SMALL = Architecture(3, 128, 320, 4, 2, 32, 64, True)
@@ -32,17 +33,7 @@ def test_parameters_are_those_that_the_models_publish(llama, tmp_path):
 
 
 def config(shape: Architecture) -> LlamaConfig:
-    return LlamaConfig(
-        vocab_size=shape.vocabulary,
-        hidden_size=shape.hidden,
-        intermediate_size=shape.intermediate,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        num_key_value_heads=shape.kv_heads,
-        max_position_embeddings=TOKENS,
-        tie_word_embeddings=shape.tied,
-        attn_implementation="sdpa",
-    )
+    return llama_config(shape, max_position_embeddings=TOKENS, attn_implementation="sdpa")
 
 
 def test_a_folder_says_its_own_shape(tmp_path):
