@@ -1,7 +1,7 @@
 """The data plane as it is usually written: `datasets.map` and `filter` with plain Python functions, in two processes.
 
-Standardises, filters and counts as `scripts.data` does by SQL, with the same identities, reasons and order of rows, so
-that `benchmarks.data_plane` can compare time and result. The functions are those that the tests hold the SQL against.
+Standardises, filters and counts as `scripts.data` does by SQL, with the same identities and reasons, so that
+`benchmarks.data_plane` can compare time and result. The functions are those that the tests hold the SQL against.
 """
 
 import hashlib
@@ -125,14 +125,12 @@ def _run_source(folder: Path, output: Path, source: str, processes: int, judge: 
     pairs = pairs.map(judge, num_proc=processes)
     names = ["pair_id"] if pairs["chosen_score"][0] is None else ["pair_id", "chosen_score", "rejected_score"]
     keys = list(zip(*(pairs[name] for name in names), strict=True))
-    order = sorted(range(len(pairs)), key=keys.__getitem__)
-    pairs = pairs.select(order)
-    reasons, seen = list(pairs["reason"]), set()
-    for i, (reason, key) in enumerate(zip(reasons, pairs["key"], strict=True)):
-        if reason is None:
-            if key in seen:
+    reasons, texts, seen = list(pairs["reason"]), list(pairs["key"]), set()
+    for i in sorted(range(len(pairs)), key=keys.__getitem__):  # the first of equal pairs stays
+        if reasons[i] is None:
+            if texts[i] in seen:
                 reasons[i] = "duplicate"
-            seen.add(key)
+            seen.add(texts[i])
     pairs = pairs.remove_columns(["reason", "key", "defect"]).add_column("reason", reasons)
     kept = pairs.filter(lambda reason: reason is None, input_columns="reason", num_proc=processes)
     dropped = pairs.filter(lambda reason: reason is not None, input_columns="reason", num_proc=processes)

@@ -38,7 +38,7 @@ class Args:
     max_tokens: int
     """Longest prompt with its longer response."""
     kept: Output
-    """Preference pairs, ordered by pair_id."""
+    """Preference pairs, in the order of the standard pairs."""
     dropped: Output
     """The other pairs, each with its reason."""
     minimum_margin: float = 0.0

@@ -25,7 +25,7 @@ class Args:
     source: str
     """The name of the data set in the study."""
     output: Output
-    """Standard pairs, ordered by pair_id."""
+    """Standard pairs, in an order that is the same whenever they are made of the same file."""
     adapter: str | None = None
     """Whose layout it has: hh_rlhf, ultrafeedback, ...; without it the source's own name."""
     memory_mb: int = MEMORY_MB

@@ -247,8 +247,15 @@ def revive(node: str) -> None:
     """Start the slurmd of a node again, and wait until it takes jobs."""
     folder = running_folder()
     daemon(folder, ["slurmd", "-N", node, "-f", f"{folder}/slurm.conf"])
-    subprocess.run(["scontrol", "update", f"NodeName={node}", "State=RESUME"], check=True)
-    wait_for(lambda: node_states()[node] in ("idle", "mixed", "allocated"), seconds=60, what=f"answer of {node}")
+
+    def takes_jobs() -> bool:
+        if node_states()[node] in ("idle", "mixed", "allocated"):
+            return True
+        # Its registration ends DOWN as well (ReturnToService=2): RESUME is refused where that came first.
+        subprocess.run(["scontrol", "update", f"NodeName={node}", "State=RESUME"], capture_output=True, check=False)
+        return False
+
+    wait_for(takes_jobs, seconds=60, what=f"answer of {node}")
 
 
 def marked_processes(folder: Path) -> list[int]:

@@ -12,7 +12,7 @@ numbered AS (
         *,
         row_number() OVER (
             PARTITION BY reason IS NULL, prompt_digest, chosen_digest, rejected_digest
-            ORDER BY pair_id, chosen_score, rejected_score
+            ORDER BY pair_id, chosen_score, rejected_score, place
         ) AS occurrence
     FROM clean
 )

@@ -1,4 +1,6 @@
--- The standard pairs of a source: its adapter's pairs with their identities; a text that is missing is a defect.
+-- The standard pairs of a source: its adapter's pairs with their identities; a text that is missing is a defect. They keep
+-- the order in which the adapter gives them: sorted, rows this wide would spill to the disk. What is drawn from them goes
+-- by identity.
 SELECT
     pair_identity($source, prompt_identity(prompt), chosen, rejected) AS pair_id,
     $source AS source,
@@ -15,5 +17,4 @@ SELECT
         WHEN chosen IS NULL OR rejected IS NULL THEN 'null_value'
         ELSE defect
     END AS defect
-FROM adapted
-ORDER BY pair_id, chosen_score, rejected_score, defect;
+FROM adapted;

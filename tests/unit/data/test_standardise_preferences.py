@@ -322,8 +322,31 @@ def test_identity_is_of_the_content(tmp_path):
     assert len({p["pair_id"] for p in pairs}) == 5
     assert len({p["prompt_id"] for p in pairs}) == 2
     assert all(len(p["pair_id"]) == 16 and p["source"] == "ultrainteract" for p in pairs)
-    assert standardise(tmp_path, "ultrainteract", rows[::-1])[0] == pairs  # the order of the file does not matter
-    assert [p["pair_id"] for p in pairs] == sorted(p["pair_id"] for p in pairs)
+    assert standardise(tmp_path, "ultrainteract", rows[::-1])[0] == pairs[::-1]
+
+
+def test_rows_keep_the_order_of_the_file_however_many_threads_read_it(tmp_path):
+    rows = [
+        {"trajectory": [{"from": "user", "value": f"q{i}"}], "chosen": "a" * (i % 97), "rejected": "b"}
+        for i in range(20_000)
+    ]
+    raw, output = tmp_path / "raw.parquet", tmp_path / "standard.parquet"
+    table = pa.Table.from_pylist(rows, schema=reference.LAYOUTS["ultrainteract"])
+    pq.write_table(table, raw, row_group_size=700)
+    main(Args(raw, "ultrainteract", output))
+    assert [prompt[0]["content"] for prompt in pq.read_table(output)["prompt"].to_pylist()] == [
+        row["trajectory"][0]["value"] for row in rows
+    ]
+
+
+@pytest.mark.parametrize("source", ["shp", "helpsteer"])
+@settings(max_examples=10, deadline=None)
+@given(st.data())
+def test_what_is_grouped_is_sorted_whatever_the_order_of_the_file(source, data):
+    rows = data.draw(st.lists(ROWS[source], max_size=8))
+    with TemporaryDirectory() as folder:
+        pairs, _ = standardise(Path(folder), source, rows)
+        assert standardise(Path(folder), source, data.draw(st.permutations(rows)))[0] == pairs
 
 
 def test_unknown_source_names_those_there_are(tmp_path):

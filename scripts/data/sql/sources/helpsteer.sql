@@ -14,6 +14,7 @@ grouped AS (
     SELECT prompt, [rated_response]
     FROM rated
     WHERE prompt IS NULL
+    ORDER BY ALL
 ),
 pairs AS (
     SELECT prompt, unnest(comparisons(responses)) AS pair

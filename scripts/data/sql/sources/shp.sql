@@ -56,4 +56,5 @@ SELECT
     chosen_score,
     rejected_score,
     CASE WHEN reason IS NULL AND place > 5 THEN 'beyond_five_pairs' ELSE reason END AS defect
-FROM ranked;
+FROM ranked
+ORDER BY ALL;
