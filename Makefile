@@ -6,15 +6,16 @@ SHELL := /bin/bash
 VENV := .venv
 PYTHON ?= python3
 RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
-SNAKEMAKE := $(RUN) snakemake --profile profiles/local $$(if [ -t 2 ]; then echo --logger rich; else echo --quiet rules; fi)
+SNAKEMAKE = $(RUN) snakemake --profile $(PROFILE) $$(if [ -t 2 ]; then echo --logger rich; else echo --quiet rules; fi)
 DATA ?= ../shared/data
 STUDY ?= paper
 PRESETS ?=
+PROFILE ?= profiles/local
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-demo: $(VENV)/.installed ## the whole study in miniature on the CPU; ends with a page of tables and figures
+demo: $(VENV)/.installed ## the whole study in miniature on the CPU; ends with a page of tables and figures (PROFILE=slurm: on a cluster)
 	@$(SNAKEMAKE) --configfile config/demo.yaml --
 	@$(RUN) python -m scripts.report.summarise --policies results/demo/tables/table2_policies.csv --page results/demo/report/index.html
 

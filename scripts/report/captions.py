@@ -20,7 +20,8 @@ CAPTIONS = {  # name of the exhibit's file -> title, caption
         "used to choose an iteration. ★ marks the iteration that the validation prompts chose. Wins are against the "
         "SFT policy's answers, decided by {judged_by}, ties count half. KL is the mean log-ratio to the SFT policy "
         "over a policy's own answers. Small print: 95% interval, percentile bootstrap by prompt, 2,000 resamples. The "
-        "last column is the paper's LC AlpacaEval-2 win rate of its 8B models against GPT-4, a scale of its own.",
+        "last column, in italics, is the paper's LC AlpacaEval-2 win rate of its 8B models against GPT-4, a scale of "
+        "its own.",
     ),
     "table2_chat": (
         "Table 2. Chat benchmarks, beside the paper's",

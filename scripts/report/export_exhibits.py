@@ -159,29 +159,36 @@ def plain(cell: str) -> list[str]:
     return [words[0], *filter(None, words[1:])]
 
 
-def markdown_rows(table: Table) -> list[dict[str, str]]:
-    """Small print in brackets; lines of the paper's numbers and of differences in italics."""
+def is_aside(table: Table, place: int, cell: str) -> bool:
+    """Whether a cell holds a number of the paper, or a difference: its line's place or its own mark says so."""
+    return place in table.muted or cell.startswith("<i>")
 
-    def cell(value: str, muted: bool) -> str:
+
+def markdown_rows(table: Table) -> list[dict[str, str]]:
+    """Small print in brackets; the paper's numbers and differences in italics."""
+
+    def cell(value: str, aside: bool) -> str:
         first, *small = plain(value)
         words = f"{first} ({'; '.join(small)})" if small and first else first or "; ".join(small)
-        italic = words and (muted or value.startswith("<i>"))
-        return f"*{words}*" if italic else words
+        return f"*{words}*" if words and aside else words
 
     return [
-        {html.unescape(name): cell(value, place in table.muted) for name, value in row.items()}
+        {html.unescape(name): cell(value, is_aside(table, place, value)) for name, value in row.items()}
         for place, row in enumerate(table.rows)
     ]
 
 
 def drawing(table: Table, caption: Caption, template: Path) -> str:
-    """A table as SVG; columns are as wide as their longest cell."""
+    """A table as SVG; columns are as wide as their longest cell, the paper's numbers and differences in italics."""
     import jinja2
 
     columns = [html.unescape(name) for name in table.rows[0]]
-    cells = [[plain(value) for value in row.values()] for row in table.rows]
+    cells = [
+        [{"lines": plain(value), "aside": is_aside(table, place, value)} for value in row.values()]
+        for place, row in enumerate(table.rows)
+    ]
     widths = [
-        CHARACTER * max(len(name), *(len(line) for row in cells for line in row[place])) + MARGIN
+        CHARACTER * max(len(name), *(len(line) for row in cells for line in row[place]["lines"])) + MARGIN
         for place, name in enumerate(columns)
     ]
     left = [place == 0 or name in table.left for place, name in enumerate(table.rows[0])]
@@ -198,7 +205,6 @@ def drawing(table: Table, caption: Caption, template: Path) -> str:
             {"x": x, "left": is_left, "name": name} for x, is_left, name in zip(anchors, left, columns, strict=True)
         ],
         rows=cells,
-        muted=table.muted,
         width=width,
     )
 

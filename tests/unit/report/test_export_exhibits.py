@@ -1,4 +1,5 @@
 import html
+import re
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -26,7 +27,12 @@ def test_every_table_and_figure_is_there_as_numbers_text_and_drawing_with_its_ca
     drawing = ElementTree.fromstring((folder / f"{name}.svg").read_text())
     assert drawing.tag.endswith("svg")
     if name.startswith("table"):
-        words = " ".join(part.text or "" for part in drawing.iter() if part.tag.endswith("text"))
+        texts = [part for part in drawing.iter() if part.tag.endswith("text")]
+        drawn_in_italics = {part.text for part in texts if part.get("font-style") == "italic"}
+        written_in_italics = re.findall(r"\| \*(\S?\d[\d.]*)", text)  # numbers alone: a name may hold brackets
+        assert set(written_in_italics) <= drawn_in_italics
+        assert bool(written_in_italics) == ("italics" in said.text)
+        words = " ".join(part.text or "" for part in texts)
         assert said.title in words
         assert " ".join(said.text.split()) in " ".join(words.split())
     assert said.title in html.unescape(study.page.read_text())
