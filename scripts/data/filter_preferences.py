@@ -17,6 +17,7 @@ The reasons, of which the first that holds counts:
         --kept results/demo/data/preferences/helpsteer.parquet --dropped results/demo/data/dropped/helpsteer.parquet
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from scripts.common import command
@@ -75,8 +76,11 @@ def main(args: Args) -> dict:
                 f"{args.tokens}: does not belong to {args.standard}: {read} pairs were read and {judged} have counts. "
                 "Delete both and run the same target again."
             )
-        kept = write(connection, query("kept_pairs.sql"), args.kept, PREFERENCES)
-        dropped = write(connection, query("dropped_pairs.sql"), args.dropped, DROPPED)
+        # a positional join reads with one thread; a connection serves one query at a time, its cursor another one
+        with ThreadPoolExecutor() as writers:
+            keeping = writers.submit(write, connection, query("kept_pairs.sql"), args.kept, PREFERENCES)
+            dropped = write(connection.cursor(), query("dropped_pairs.sql"), args.dropped, DROPPED)
+            kept = keeping.result()
         check_count(args.standard, read, kept, dropped)
     return {"read": read, "kept": kept, "dropped": dropped} | {reason: n for reason, n in reasons if reason}
 

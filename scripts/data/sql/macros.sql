@@ -22,9 +22,11 @@ CREATE MACRO has_space_around(content) AS regexp_matches(left(content, 1) || rig
 CREATE MACRO stripped(content) AS
     CASE WHEN has_space_around(content) THEN regexp_replace(content, '^[ \t\n\r]+|[ \t\n\r]+$', '', 'g') ELSE content END;
 -- what is left of a text, case and white space aside
-CREATE MACRO squeezed(content) AS replace(
-    replace(replace(replace(replace(lower(content), ' ', ''), e'\n', ''), e'\t', ''), e'\r', ''), e'\f', ''
-);
+CREATE MACRO squeezed(content) AS CASE
+    WHEN contains(content, e'\t') OR contains(content, e'\r') OR contains(content, e'\f')
+    THEN replace(replace(replace(replace(replace(lower(content), ' ', ''), e'\n', ''), e'\t', ''), e'\r', ''), e'\f', '')
+    ELSE replace(replace(lower(content), ' ', ''), e'\n', '')
+END;
 CREATE MACRO words(content) AS regexp_extract_all(lower(content), '[\p{L}\p{N}]+');
 
 -- Conversations: lists of {role, content}.
