@@ -63,6 +63,7 @@ findings: $(VENV)/.installed ## the demo over three seeds: which findings of the
 	done
 	@$(RUN) python -m scripts.report.findings --studies results/demo results/demo_seed2 results/demo_seed3 \
 	  --output benchmarks/results/findings.csv --markdown benchmarks/results/findings.md
+	@$(RUN) python -m benchmarks.findings
 
 bench: $(VENV)/.installed ## speed beside what you would otherwise run; limits, regressions, the README's table (after make demo; half an hour)
 	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks.packing --study results/demo

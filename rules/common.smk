@@ -599,6 +599,20 @@ def compared_tables():
     return {name: f"results/{{study}}/tables/{table}.csv" for name, table in found.items()}
 
 
+def dpo_parameters():
+    """Table 7's parameters as the first online run has them; a batch is one GPU's, or one process's where there is none."""
+    if not ONLINE:
+        return {}
+    dpo = STUDY.runs[ONLINE[0]].dpo
+    how, devices = dpo.optimisation, max(resource("train_dpo", "gpus") * resource("train_dpo", "nodes"), 1)
+    return {
+        "n_batch_size_per_device": how.per_device_batch,
+        "n_gradient_accumulation": how.global_batch / how.per_device_batch / devices,
+        "num_train_epochs": how.epochs,
+        "beta": dpo.beta,
+    }
+
+
 def catalog_tables():
     """Every table of the study as it is configured; shards or runs of an earlier configuration may lie beside them."""
     root, data = "results/{study}", "results/{study}/data"

@@ -336,7 +336,7 @@ rule plot_training:  # Figures 6 and 7
         " --figure {output.figure} --data {output.data} > {log} 2>&1"
 
 
-rule compare_to_paper:  # every printed number beside the study's
+rule compare_to_paper:  # the paper's printed numbers beside the study's
     input:
         **compared_tables(),
     output:
@@ -348,9 +348,11 @@ rule compare_to_paper:  # every printed number beside the study's
         "results/{study}/benchmarks/compare_to_paper.tsv"
     params:
         files=lambda w, input: named_files(input),
+        table7=flags({"table7": dpo_parameters() or None}),
         code=code_digest("scripts.report.compare_to_paper"),
     shell:
-        "python -m scripts.report.compare_to_paper {params.files} --table {output.table} --text {output.text} > {log} 2>&1"
+        "python -m scripts.report.compare_to_paper {params.files} {params.table7} --table {output.table}"
+        " --text {output.text} > {log} 2>&1"
 
 
 rule plot_evaluation:  # Figure 9

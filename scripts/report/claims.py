@@ -257,7 +257,10 @@ LABELS = {
 
 
 def across_seeds(values: list[float]) -> tuple[float, float, float, str]:
-    """Mean of a finding's quantity over seeds, its 95 % interval by Student's t (nan for one seed), and the verdict."""
+    """Mean of a finding's quantity over seeds, its 95 % interval by Student's t (nan for one seed), and the verdict.
+
+    As for one study: it `holds` where the interval lies above 0, and is `within noise` where only the mean does.
+    """
     from scipy.stats import t
 
     n, k = len(values), sum(value > 0 for value in values)
@@ -266,9 +269,5 @@ def across_seeds(values: list[float]) -> tuple[float, float, float, str]:
     if n > 1:
         sd = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1))
         half = t.ppf(0.975, n - 1) * sd / math.sqrt(n)
-    seeds = f"{k} of {n} seeds"
-    if k == n:
-        verdict = f"{HOLDS} in {seeds}"
-    else:
-        verdict = f"on average; in {seeds}" if mean > 0 else f"{DOES_NOT_APPEAR}; in {seeds}"
-    return mean, mean - half, mean + half, verdict
+    word = HOLDS if mean - half > 0 else WITHIN_NOISE if mean > 0 else DOES_NOT_APPEAR
+    return mean, mean - half, mean + half, f"{word}; positive in {k} of {n} seeds"

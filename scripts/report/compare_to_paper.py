@@ -1,4 +1,6 @@
-"""Every number printed in the paper's tables beside the study's: difference, interval, and a verdict.
+"""The numbers printed in the paper's tables beside the study's: difference, interval, and a verdict.
+
+All but Len. and MMLU of Table 4, which the text of the paper that we had does not show legibly.
 
 A reproduced number agrees where the printed one lies within its 95% interval; a count or a setting has no interval and
 agrees where it is within 1%. What the study did not run stands as not run: no number is filled in.
@@ -7,12 +9,13 @@ agrees where it is within 1%. What the study did not run stands as not run: no n
         --figure3 ...figure3_length_bias.csv --table2 ...table2_chat.csv --table3 ...table3_academic.csv
         --table4-chat ...table4_chat.csv --table4-academic ...table4_academic.csv
         --table5 ...table5_preference_data.csv --filter-totals ...filter_totals.csv --table6 ...table6_benchmarks.csv
+        --table7 n_batch_size_per_device 2 n_gradient_accumulation 8 num_train_epochs 2 beta 0.1
         --table results/demo/tables/compare_to_paper.csv --text results/demo/tables/compare_to_paper.md
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +62,7 @@ class Args:
     table: Output
     """CSV with a row for each number of the paper."""
     text: Output
-    """The rows that were run, in Markdown."""
+    """The same in Markdown."""
     table1: Input | None = None
     """table1_reward_models.csv; this and the following are left out where a study has no such table."""
     figure3: Input | None = None
@@ -78,6 +81,8 @@ class Args:
     """filter_totals.csv"""
     table6: Input | None = None
     """table6_benchmarks.csv"""
+    table7: dict[str, float] = field(default_factory=dict)
+    """Parameters of DPO by the names of Table 7."""
     paper: Input = PAPER
     """The paper's numbers."""
 
@@ -99,10 +104,10 @@ def main(args: Args) -> dict[str, Any]:
         if path:
             for cell, number in reader(path):
                 found.setdefault(cell, number)  # the first of several that stand for the same row of the paper
+    found |= {("table7", "DPO", name): Reproduced(value, None, None, None, "configuration") for name, value in args.table7.items()}
     rows = [compared(cell, printed, found.get(cell)) for cell, printed in read_paper(args.paper).items()]
     write_csv(rows, args.table, COLUMNS)
-    run = [row for row in rows if row["verdict"] != NOT_RUN]
-    write_markdown("The paper and this study", [line(row) for row in run], notes(rows), args.text)
+    write_markdown("The paper and this study", [line(row) for row in rows], notes(rows), args.text)
     return dict(Counter(row["verdict"] for row in rows))
 
 
@@ -158,9 +163,18 @@ def length_bias(path: Path) -> Iterator[tuple[Cell, Reproduced]]:
 
 def chat(path: Path) -> Iterator[tuple[Cell, Reproduced]]:
     for row in rows_of(path, tabulate_chat.TABLE2):
+        model = printed_row(row["model"], row["annotator"])
         for name, (_, _, column) in tabulate_chat.COLUMNS.items():
-            if number := estimate(row, name, f"policy {row['policy']}", f"{name}_n"):
-                yield (("table2", row["model"], column), number)
+            if model and (number := estimate(row, name, f"policy {row['policy']}", f"{name}_n")):
+                yield (("table2", model, column), number)
+
+
+def printed_row(model: str, annotator: str | None) -> str | None:
+    """The paper's row of a model; by a second annotator it prints iterative DPO alone, in the text of Section 4.2."""
+    if annotator is None:
+        return model
+    is_printed = annotator == tabulate_chat.FN_ANNOTATOR and model == tabulate_chat.OURS["iterative DPO"]
+    return tabulate_chat.FN_ROW if is_printed else None
 
 
 def academic(path: Path) -> Iterator[tuple[Cell, Reproduced]]:
@@ -214,18 +228,16 @@ def benchmarks(path: Path) -> Iterator[tuple[Cell, Reproduced]]:
 
 
 def line(row: Mapping[str, Any]) -> dict[str, str]:
+    cells = {name: row[name] for name in ("table", "row", "column")} | {"paper": f"{row['paper']:g}"}
+    if row["verdict"] == NOT_RUN:
+        return {**cells, "this study": NOT_RUN, "difference": "", "verdict": NOT_RUN, "measured on": ""}
     value = f"{row['reproduced']:.4g}"
     if row["low"] is not None and row["high"] is not None:
         value += f" ({row['low']:.4g} to {row['high']:.4g})"
+    difference = f"{row['difference']:+.4g}"
     return {
-        "table": row["table"],
-        "row": row["row"],
-        "column": row["column"],
-        "paper": f"{row['paper']:g}",
-        "this study": value,
-        "difference": f"{row['difference']:+.4g}",
-        "verdict": row["verdict"],
-        "measured on": row["measured"],
+        **cells,
+        **{"this study": value, "difference": difference, "verdict": row["verdict"], "measured on": row["measured"]},
     }
 
 

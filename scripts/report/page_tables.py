@@ -362,19 +362,26 @@ def lengths(statistics: Path, gaps: Path, cuts: Path) -> Table:
 
 
 def comparison(path: Path) -> Table:
-    """The paper's numbers that the study has one for, line by line."""
+    """The paper's numbers line by line, with the study's where it was run; what was not run is muted."""
+    rows = read_csv(path, COMPARISON).to_dicts()
     lines = [
         {"table": text(row["table"].replace("table", "Table ")), "row": text(row["row"]), "column": text(row["column"])}
-        | {"this study": interval(row, "reproduced", "{:,.4g}", 1, "low", "high")}
+        | {"this study": NOT_RUN if is_missing(row) else interval(row, "reproduced", "{:,.4g}", 1, "low", "high")}
         | {"paper": f"<i>{number(row['paper'], '{:,g}')}</i>", "difference": number(row["difference"], "{:+,.4g}")}
         | {"verdict": verdict(row["verdict"]), "measured on": text(row["measured"])}
-        for row in read_csv(path, COMPARISON).to_dicts()
-        if row["verdict"] != NOT_RUN
+        for row in rows
     ]
-    return Table(lines, "comparison", ["row", "column", "verdict", "measured on"])
+    missing = [place for place, row in enumerate(rows) if is_missing(row)]
+    return Table(lines, "comparison", ["row", "column", "verdict", "measured on"], missing)
+
+
+def is_missing(row: Mapping[str, Any]) -> bool:
+    return row["verdict"] == NOT_RUN
 
 
 def verdict(word: str) -> str:
+    if word == NOT_RUN:
+        return word
     return f'<span class="badge {"good" if word == WITHIN else "unsure"}">{word}</span>'
 
 

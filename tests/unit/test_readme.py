@@ -2,6 +2,7 @@
 
 import re
 
+from benchmarks import findings
 from tests.readme_tree import ROOT, block, first_sentence
 
 README = (ROOT / "README.md").read_text()
@@ -9,6 +10,10 @@ README = (ROOT / "README.md").read_text()
 
 def test_tree_is_the_tree():
     assert block() in README, "run `python -m tests.readme_tree`"
+
+
+def test_findings_are_those_measured():
+    assert findings.block() in README, "run `python -m benchmarks.findings`"
 
 
 def test_every_module_and_query_says_what_it_is():

@@ -508,6 +508,7 @@ def comparison_args(study: Study, **changes) -> compare_to_paper.Args:
         "table6": "table6_benchmarks",
     }
     values = {name: study.tables / f"{table}.csv" for name, table in inputs.items()}
+    values["table7"] = {"n_batch_size_per_device": 16, "n_gradient_accumulation": 2, "num_train_epochs": 2, "beta": 0.1}
     outputs = {"table": study.tables / "compare_to_paper.csv", "text": study.tables / "compare_to_paper.md"}
     return compare_to_paper.Args(**values | outputs | changes)
 

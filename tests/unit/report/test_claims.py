@@ -40,11 +40,12 @@ def test_verdict_of_one_study(value, low, high, verdict):
 @pytest.mark.parametrize(
     ("values", "verdict"),
     [
-        ([0.1, 0.2, 0.3], "holds in 3 of 3 seeds"),
-        ([0.4, -0.1, 0.3], "on average; in 2 of 3 seeds"),
-        ([0.1, -0.4, 0.1], "does not appear; in 2 of 3 seeds"),
-        ([-0.1, -0.2, 0.0], "does not appear; in 0 of 3 seeds"),
-        ([0.1], "holds in 1 of 1 seeds"),
+        ([0.2, 0.25, 0.3], "holds; positive in 3 of 3 seeds"),
+        ([0.016667, 0.1, 0.016667], "within noise; positive in 3 of 3 seeds"),  # -0.075 to 0.164
+        ([0.4, -0.1, 0.3], "within noise; positive in 2 of 3 seeds"),
+        ([0.1, -0.4, 0.1], "does not appear; positive in 2 of 3 seeds"),
+        ([-0.1, -0.2, 0.0], "does not appear; positive in 0 of 3 seeds"),
+        ([0.1], "within noise; positive in 1 of 1 seeds"),  # one seed has no interval
     ],
 )
 def test_verdict_over_seeds(values, verdict):
@@ -178,7 +179,7 @@ def test_findings_over_seeds(study, second_seed, tmp_path):
     row = rows["gold reward, iterative DPO - offline DPO"]
     assert facts == {"findings": 38, "studies": 2}
     assert row["mean"] == pytest.approx((row["demo"] + row["demo_seed2"]) / 2, abs=1e-6)
-    assert row["verdict"] == "holds in 2 of 2 seeds"
+    assert row["verdict"].endswith("positive in 2 of 2 seeds")
     lines = [line for line in markdown.read_text().splitlines() if line.startswith("|")]
     assert f"--studies {study.folder} {second_seed.folder} --output {output}" in markdown.read_text()
     assert len(lines) == 2 + 38

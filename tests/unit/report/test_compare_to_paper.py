@@ -42,7 +42,50 @@ def test_numbers_stand_in_the_papers_unit_with_their_interval(cells, table_of):
 
 def test_tables_of_every_kind_have_numbers(cells):
     run = {table for (table, _, _), row in cells.items() if row["verdict"] != NOT_RUN}
-    assert run == {"table1", "table2", "table3", "table4", "table5", "table6", "figure3", "appendixB1"}
+    assert run == {"table1", "table2", "table3", "table4", "table5", "table6", "figure3", "table7", "appendixB1"}
+
+
+def test_a_second_annotators_scores_stand_in_its_own_row_of_the_paper(cells, table_of):
+    chosen = {row["annotator"]: row for row in table_of("table2_chat.csv") if row["policy"] == "iterative-iter3"}
+    second = chosen["alpaca_eval_gpt4_turbo_fn"]
+    row = cells["table2", "Ours (Iterative RLHF), gpt4_turbo_fn", "AlpacaEval-2 win rate"]
+    assert (row["paper"], row["reproduced"]) == (45.4, second["alpaca_eval"])
+    assert cells["table2", "Ours (Iterative RLHF), gpt4_turbo_fn", "LC AlpacaEval-2"]["verdict"] == NOT_RUN
+    assert cells["table2", "Ours (Iterative RLHF)", "LC AlpacaEval-2"]["reproduced"] == chosen[None]["lc_alpaca_eval"]
+
+
+@pytest.mark.parametrize(
+    ("model", "annotator", "row"),
+    [
+        ("Ours (SFT baseline)", None, "Ours (SFT baseline)"),
+        ("Ours (Iterative RLHF)", "alpaca_eval_gpt4_turbo_fn", "Ours (Iterative RLHF), gpt4_turbo_fn"),
+        ("Ours (SFT baseline)", "alpaca_eval_gpt4_turbo_fn", None),
+        ("Ours (Iterative RLHF)", "another", None),
+    ],
+)
+def test_rows_of_annotators(model, annotator, row):
+    assert compare_to_paper.printed_row(model, annotator) == row
+
+
+def test_parameters_of_training_agree_or_do_not(cells):
+    verdicts = {column: row["verdict"] for (table, _, column), row in cells.items() if table == "table7"}
+    assert verdicts == {
+        "n_batch_size_per_device": OUTSIDE,
+        "n_gradient_accumulation": OUTSIDE,
+        "num_train_epochs": WITHIN,
+        "beta": WITHIN,
+    }
+
+
+def test_what_was_not_run_is_shown_so(study, cells):
+    text = (study.tables / "compare_to_paper.md").read_text()
+    assert "| table2 | Vicuna-33b-v1.3 | MT-Bench | 7.12 | not run |  | not run |  |" in text
+    assert text.count("\n| ") == 1 + len(cells)
+    shown = study.page.read_text().partition('id="exhibit-comparison"')[2].partition("</figure>")[0]
+    missing = sum(row["verdict"] == NOT_RUN for row in cells.values())
+    assert 0 < missing
+    assert shown.count(">not run</td>") == 2 * missing  # its number and its verdict
+    assert shown.count("<tr") == 1 + len(cells)
 
 
 def test_a_missing_table_leaves_its_numbers_not_run(study, tmp_path, table_of):

@@ -1,0 +1,42 @@
+"""The README's list of the paper's findings, from what `make findings` measured: what holds, what may, what does not.
+
+python -m benchmarks.findings      writes it into the README
+"""
+
+import csv
+from pathlib import Path
+
+from benchmarks.results import RESULTS
+from scripts.report.claims import DOES_NOT_APPEAR, HOLDS, WITHIN_NOISE
+
+README = Path(__file__).parents[1] / "README.md"
+START, END = "<!-- findings -->", "<!-- /findings -->"
+GROUPS = {
+    HOLDS: "**Hold** (the 95% interval over the seeds lies above 0)",
+    WITHIN_NOISE: "**Within noise** (positive on average, but the interval includes 0)",
+    DOES_NOT_APPEAR: "**Do not appear**",
+}
+
+
+def rendered(folder: Path = RESULTS) -> str:
+    """A line for each verdict: its findings with the mean of what was measured and how many seeds are positive."""
+    with (folder / "findings.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    found = {word: [said(row) for row in rows if row["verdict"].startswith(word)] for word in GROUPS}
+    return "\n".join(f"- {GROUPS[word]}: {'; '.join(lines) or 'none'}." for word, lines in found.items())
+
+
+def said(row: dict[str, str]) -> str:
+    finding, mean = row["finding"][0].lower() + row["finding"][1:], float(row["mean"])
+    _, _, seeds = row["verdict"].partition("; positive in ")
+    size = f"{mean:+.2f}" if abs(mean) < 10 else f"{mean:+.0f}"
+    return f"{finding} ({size}; {seeds.removesuffix(' seeds')})"
+
+
+def block() -> str:
+    return f"{START}\n{rendered()}\n{END}"
+
+
+if __name__ == "__main__":
+    before, _, rest = README.read_text().partition(START)
+    README.write_text(before + block() + rest.partition(END)[2])
