@@ -27,7 +27,7 @@ WITHOUT_WORDS = {
     "config/deepspeed/zero3.json": "DeepSpeed ZeRO-3: weights divided too.",
     "config/chat_templates/llama3.jinja": "LLaMA-3's chat template, with the assistant's tokens marked.",
     "config/chat_templates/plain.jinja": "A plain chat template, for bases made from scratch.",
-    "config/paper.tsv": "The numbers printed in the paper's tables, but Len. and MMLU of Table 4, illegible in our text of it.",
+    "config/paper.tsv": "Numbers printed in the paper's tables, but Table 4's Len. and MMLU, illegible in our text.",
     "benchmarks/results/faults.csv": "The fault table's rows, as measured.",
     "config/schema.json": "JSON schema of a study's configuration, generated from scripts/common/config.py.",
     "envs/requirements.lock": "The pinned packages.",

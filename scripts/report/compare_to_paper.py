@@ -104,7 +104,10 @@ def main(args: Args) -> dict[str, Any]:
         if path:
             for cell, number in reader(path):
                 found.setdefault(cell, number)  # the first of several that stand for the same row of the paper
-    found |= {("table7", "DPO", name): Reproduced(value, None, None, None, "configuration") for name, value in args.table7.items()}
+    found |= {
+        ("table7", "DPO", name): Reproduced(value, None, None, None, "configuration")
+        for name, value in args.table7.items()
+    }
     rows = [compared(cell, printed, found.get(cell)) for cell, printed in read_paper(args.paper).items()]
     write_csv(rows, args.table, COLUMNS)
     write_markdown("The paper and this study", [line(row) for row in rows], notes(rows), args.text)

@@ -94,8 +94,8 @@ def markdown(rows: list[dict], columns: list[str], made_by: str) -> str:
     lines = [
         "# Findings of the paper, as measured",
         "",
-        "A quantity is positive where the finding shows. `low` to `high`: 95 % interval of the mean, over seeds. A finding",
-        "holds where it lies above 0, and is within noise where only the mean does.",
+        "A quantity is positive where the finding shows. `low` to `high`: 95 % interval of the mean, over seeds.",
+        "A finding holds where the interval lies above 0, and is within noise where only the mean does.",
         f"Made by `{made_by}`.",
         "",
         markdown_table([{column: cell(row[column]) for column in columns} for row in rows]),
