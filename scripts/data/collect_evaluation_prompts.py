@@ -20,6 +20,7 @@ from scripts.data.encoding import located
 LAYOUTS = (  # the first that fits: the column that holds nothing but the prompt comes first
     "evaluation/turns.sql",
     "evaluation/turns_content.sql",
+    "evaluation/prompt_turns.sql",
     "evaluation/instruction.sql",
     "evaluation/question.sql",
     "evaluation/prompt.sql",

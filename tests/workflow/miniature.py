@@ -116,6 +116,7 @@ def copies(raw: Path) -> dict[str, Any]:
 
     said = [[turn["value"] for turn in row["conversations"]] for row in lines(raw / "instructions.jsonl.gz")]
     asked = [[row["prompt"]] for row in lines(raw / "prompts.jsonl.gz")]
+    write_lines(raw / "mt_bench.jsonl.gz", [mt_bench_of_the_hub(row) for row in lines(raw / "mt_bench.jsonl.gz")])
     write_lines(raw / "arc_examples.jsonl.gz", 2 * lines(raw / "arc_examples.jsonl.gz"))  # enough for 25 shots
     models = make_models(raw / "models", sorted({text for texts in (*said, *asked) for text in texts}))
     return {
@@ -138,6 +139,12 @@ def copies(raw: Path) -> dict[str, Any]:
             },
         },
     }
+
+
+def mt_bench_of_the_hub(row: dict[str, Any]) -> dict[str, Any]:
+    """A question as HuggingFaceH4/mt_bench_prompts has it; the world writes the layout of the benchmark's authors."""
+    named = {"prompt": row["turns"], "prompt_id": row["question_id"]}
+    return {"category": row["category"], "reference": row.get("reference", [])} | named
 
 
 def here(path: Path) -> dict[str, Any]:

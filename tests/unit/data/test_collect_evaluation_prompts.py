@@ -33,10 +33,13 @@ def collected(folder, **raw):
         ({"prompt": "q", "chosen": "a", "rejected": "b", "subset": "s", "id": 1}, ["q"]),  # RewardBench
         ({"dataset": "helpful_base", "instruction": "q", "output": "a", "generator": "g"}, ["q"]),  # AlpacaEval
         ({"question_id": 81, "category": "writing", "turns": ["q", "then p"]}, ["q", "then p"]),  # MT-Bench
+        ({"prompt": ["q", "then p"], "prompt_id": 81, "reference": []}, ["q", "then p"]),  # MT-Bench as the hub has it
         ({"question_id": "x", "cluster": "c", "turns": [{"content": "q"}]}, ["q"]),  # Arena-Hard v0.1
         ({"uid": "x", "category": "hard_prompt", "prompt": "q"}, ["q"]),  # Arena-Hard v2
         ({"question": "q", "answer": "#### 1"}, ["q"]),  # GSM8K
         ({"question": "q", "subject": "s", "choices": ["a", "b"], "answer": 1}, ["q"]),  # MMLU
+        ({"question": "q", "mc1_targets": {"choices": ["a"], "labels": [1]}}, ["q"]),  # TruthfulQA
+        ({"id": "x", "question": "q", "choices": {"text": ["a"], "label": ["A"]}}, ["q"]),  # ARC
         ({"task_id": "HumanEval/0", "prompt": "def f():", "test": "t"}, ["def f():"]),
         ({"task_id": 1, "text": "q", "code": "c", "test_list": ["t"]}, ["q"]),  # MBPP
     ],
