@@ -189,9 +189,12 @@ def copy_hub(args: Args, target: Path) -> dict[str, Any]:
     resumed; without a network (HF_HUB_OFFLINE=1) that of an earlier call is taken. `datasets` then reads the folder.
 
     Raises:
-        StudyError: the data set, revision or split does not exist, needs a licence to be accepted, or can't be reached.
+        StudyError: the data set, revision or split does not exist, needs a licence to be accepted, or can't be reached;
+            or a file of it is damaged.
     """
     from datasets import load_dataset
+    from datasets.exceptions import DatasetGenerationError
+    from pyarrow import ArrowInvalid
 
     snapshot = download(args.hub, args.revision, args.files)
     try:
@@ -201,6 +204,8 @@ def copy_hub(args: Args, target: Path) -> dict[str, Any]:
             if args.subset is None or "BuilderConfig" not in str(error):
                 raise
             data = load_dataset(str(snapshot), data_dir=args.subset, split=args.split)  # a folder, no configuration
+    except (DatasetGenerationError, ArrowInvalid) as error:
+        raise StudyError(f"{args.hub} at {snapshot.name}: {explain_files(snapshot, error, target)}") from None
     except (OSError, ValueError, RuntimeError) as error:
         raise StudyError(
             f"{args.hub} at {snapshot.name}: was fetched but can't be read ({_first_line(error)}). Are 'subset' "
@@ -208,6 +213,22 @@ def copy_hub(args: Args, target: Path) -> dict[str, Any]:
         ) from None
     data.to_parquet(target)
     return {"rows": data.num_rows, "hub": args.hub, "commit": snapshot.name}
+
+
+def explain_files(snapshot: Path, error: Exception, scratch: Path) -> str:
+    """Which file of a snapshot is damaged, where `datasets` says only that one is; its words where each can be read.
+
+    Args:
+        scratch: a file that may be written to.
+    """
+    files = [file for file in sorted(snapshot.rglob("*")) if _kind(file)]
+    for file in files:
+        try:
+            copy_local(file, scratch)
+        except StudyError as damage:
+            return str(damage)
+    said = " ".join(str(error.__cause__ or error).split())
+    return f"{', '.join(file.name for file in files)}: do not go together, or hold what can't be read ({said})."
 
 
 def download(hub: str, revision: str | None, files: str | None = None) -> Path:

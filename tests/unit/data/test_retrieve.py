@@ -254,6 +254,25 @@ def test_what_the_hub_has_not_is_one_clear_error(tmp_path, hub, arguments, compl
     assert not list((tmp_path / "out").iterdir())
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("b.jsonl", GOOD + b'{"text": \n', r"b\.jsonl: line 5001 is not JSON"),
+        ("b.jsonl.gz", gzip.compress(GOOD, mtime=0)[:-3000], r"b\.jsonl\.gz: the compressed data ends or breaks"),
+        ("b.parquet", b"PAR1 this is no parquet file at all", r"b\.parquet: can't be read as parquet"),
+        ("b.jsonl", b'{"other": 1}\n', r"a\.jsonl, b\.jsonl: do not go together.*other: int64"),
+    ],
+    ids=["not JSON", "cut gz", "no Parquet", "other columns"],
+)
+def test_a_damaged_file_of_a_hub_set_is_named(tmp_path, hub, name, content, complaint):
+    files = {"a.jsonl": GOOD, name: content} if "jsonl" in name else {name: content}
+    hub.repositories["some/set"].files = files
+    with pytest.raises(StudyError, match=rf"^some/set at {COMMIT}: .*{complaint}") as error:
+        main(Args(tmp_path / "out" / "raw.parquet", hub="some/set"))
+    assert "\n" not in str(error.value)
+    assert not list((tmp_path / "out").iterdir())
+
+
 def test_a_busy_hub_is_asked_again(tmp_path, hub, monkeypatch):
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
     hub.busy = 2
