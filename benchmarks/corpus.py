@@ -14,8 +14,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-PAIRS_A_PROMPT = 6
-"""Of the four responses to a prompt in UltraFeedback and HelpSteer."""
 SHARES = {"ultrafeedback": 0.5, "shp": 0.3, "hh_rlhf": 0.15, "helpsteer": 0.05}
 """Of the pairs read."""
 EVALUATION_PROMPTS = 4_000

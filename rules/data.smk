@@ -227,7 +227,8 @@ rule summarise_preferences:  # Table 5; what the filter dropped; lengths, gaps, 
     shell:
         "python -m scripts.data.summarise_preferences --preferences {input.preferences} --dropped {input.dropped}"
         " --tokens {input.tokens} --completions {params.completions} --annotators {params.annotators:q}"
-        " --table5-rows {params.table5:q} --max-tokens {params.max_tokens} {params.tables} > {log} 2>&1"
+        " --table5-rows {params.table5:q} --max-tokens {params.max_tokens} --memory-mb {resources.mem_mb} {params.tables}"
+        " > {log} 2>&1"
 
 
 rule standardise_instructions:
@@ -248,7 +249,7 @@ rule standardise_instructions:
         code=code_digest("scripts.data.standardise_instructions"),
     shell:
         "python -m scripts.data.standardise_instructions --raw {input.raw} --names {params.names}"
-        " --output {output.instructions} --dropped {output.dropped} > {log} 2>&1"
+        " --memory-mb {resources.mem_mb} --output {output.instructions} --dropped {output.dropped} > {log} 2>&1"
 
 
 rule select_prompts:  # disjoint sets of prompts: one for each iteration, one for Figure 3, one held out
@@ -286,6 +287,6 @@ rule select_prompts:  # disjoint sets of prompts: one for each iteration, one fo
         code=code_digest("scripts.data.select_prompts"),
     shell:
         "python -m scripts.data.select_prompts --raw {input.raw} --names {params.names} {params.sizes}"
-        " {params.decontamination} {params.near_duplicates} --dropped {output.dropped}"
+        " {params.decontamination} {params.near_duplicates} --memory-mb {resources.mem_mb} --dropped {output.dropped}"
         " --pool {output.pool} --iteration-outputs {output.iterations} --length-bias-output {output.length_bias}"
         " --held-out-output {output.held_out} > {log} 2>&1"

@@ -28,6 +28,10 @@ WITHOUT_WORDS = {
     "config/chat_templates/llama3.jinja": "LLaMA-3's chat template, with the assistant's tokens marked.",
     "config/chat_templates/plain.jinja": "A plain chat template, for bases made from scratch.",
     "config/paper.tsv": "Numbers printed in the paper's tables, but Table 4's Len. and MMLU, illegible in our text.",
+    "benchmarks/results/findings.csv": "The numbers behind findings.md, of each seed.",
+    "config/architectures.tsv": "Shapes of published models, for `make plan` and its memory.",
+    "config/throughput.tsv": "How fast each kind of job is on known hardware, for `make plan`.",
+    "scripts/evaluate/judging/prompts/mt_bench.jsonl": "What the judge of MT-Bench is asked, a form a line.",
     "benchmarks/results/faults.csv": "The fault table's rows, as measured.",
     "config/schema.json": "JSON schema of a study's configuration, generated from scripts/common/config.py.",
     "envs/requirements.lock": "The pinned packages.",
@@ -58,6 +62,8 @@ def tree() -> str:
 
 def first_sentence(file: Path) -> str:
     """The first line of a docstring, or of a comment at the top."""
+    if file.match("benchmarks/results/*.json"):
+        return f"What benchmarks/{file.stem}.py measured."
     text = file.read_text()
     if file.suffix == ".py":
         return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]

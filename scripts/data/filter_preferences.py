@@ -2,7 +2,8 @@
 
 The reasons, of which the first that holds counts:
   the adapter's defect  null_value, unparsable, roles_do_not_alternate, contexts_differ, contradicted_label,
-                        equal_score, single_response, empty_round
+                        equal_score, single_response, empty_round, low_score_ratio, beyond_five_pairs,
+                        in_gsm8k_train
   empty_round           a turn of the prompt or a response has no text
   same_response         chosen and rejected are the same text
   too_long              the prompt and its longer response have more than `max_tokens` tokens

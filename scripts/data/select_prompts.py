@@ -23,7 +23,7 @@ from scripts.common.errors import StudyError
 from scripts.common.tables import DROPPED_PROMPTS, PROMPTS
 from scripts.data import layouts
 from scripts.data.contamination import find_contaminated
-from scripts.data.database import check_count, connect, explained, query, value, write
+from scripts.data.database import MEMORY_MB, check_count, connect, explained, query, value, write
 from scripts.data.encoding import located
 from scripts.data.near_duplicates import find_near_duplicates
 
@@ -74,6 +74,8 @@ class Args:
     """When a prompt holds one of them."""
     near_duplicates: NearDuplicates = field(default_factory=NearDuplicates)
     """When prompts are nearly the same."""
+    memory_mb: int = MEMORY_MB
+    """Memory of the job."""
 
 
 def main(args: Args) -> dict:
@@ -82,7 +84,7 @@ def main(args: Args) -> dict:
             f"--iteration-outputs names {len(args.iteration_outputs)} files for {args.iterations} iterations."
         )
     files = layouts.named(args.raw, args.names)
-    with connect() as connection:
+    with connect(args.memory_mb) as connection:
         connection.execute("CREATE TABLE prompts (source VARCHAR, prompt STRUCT(role VARCHAR, content VARCHAR)[])")
         left_out = 0
         for name, path in files:

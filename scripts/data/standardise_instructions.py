@@ -16,7 +16,7 @@ from scripts.common.command import Input, Output
 from scripts.common.errors import StudyError
 from scripts.common.tables import DROPPED_INSTRUCTIONS, INSTRUCTIONS
 from scripts.data import layouts
-from scripts.data.database import check_count, connect, explained, query, value, write
+from scripts.data.database import MEMORY_MB, check_count, connect, explained, query, value, write
 from scripts.data.encoding import located
 
 LAYOUTS = (  # the first that fits: those with an input come before those that do without
@@ -41,11 +41,13 @@ class Args:
     """Conversations, ordered by conversation_id."""
     dropped: Output
     """The other conversations, each with its reason."""
+    memory_mb: int = MEMORY_MB
+    """Memory of the job."""
 
 
 def main(args: Args) -> dict:
     files = layouts.named(args.raw, args.names)
-    with connect() as connection:
+    with connect(args.memory_mb) as connection:
         connection.execute(
             "CREATE TABLE conversations (source VARCHAR, messages STRUCT(role VARCHAR, content VARCHAR)[])"
         )

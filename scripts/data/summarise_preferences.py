@@ -19,7 +19,7 @@ from scripts.common.errors import StudyError
 from scripts.common.files import publish
 from scripts.common.provenance import ROOT
 from scripts.common.tables import DROPPED, PREFERENCES, TOKEN_COUNTS, count_rows
-from scripts.data.database import connect, explained, query, quoted, view
+from scripts.data.database import MEMORY_MB, connect, explained, query, quoted, view
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -53,6 +53,8 @@ class Args:
     margin_histograms: Output
     paper: Input = PAPER
     """The paper's numbers."""
+    memory_mb: int = MEMORY_MB
+    """Memory of the job."""
 
 
 def main(args: Args) -> dict:
@@ -64,7 +66,7 @@ def main(args: Args) -> dict:
             f"--preferences names {', '.join(names)}; --dropped and --tokens must name the same in the same order, and "
             f"--completions, --annotators and --table5-rows give one value for each; got {others} and {described}."
         )
-    with connect() as connection:
+    with connect(args.memory_mb) as connection:
         view(connection, "preferences", args.preferences, PREFERENCES)
         view(connection, "dropped", args.dropped, DROPPED)
         view(connection, "tokens", args.tokens, TOKEN_COUNTS)

@@ -1,3 +1,5 @@
+"""Intervals: those of scipy's bootstrap, of the coverage that they promise, and a proportion's width."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -1,3 +1,5 @@
+"""Verdicts on the paper's findings: of one study by its interval, of several seeds by their mean."""
+
 import polars as pl
 import pytest
 

@@ -1,3 +1,5 @@
+"""Every table and figure as numbers, text and drawing, each with its caption."""
+
 import html
 import re
 import xml.etree.ElementTree as ElementTree

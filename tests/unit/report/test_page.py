@@ -1,3 +1,5 @@
+"""The page as a file: it asks for nothing outside, its elements close, and what it holds is there."""
+
 import base64
 import hashlib
 import re

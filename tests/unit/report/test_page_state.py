@@ -1,3 +1,5 @@
+"""What the page says of the study's state: what is stale, how long jobs took, what judging cost."""
+
 import json
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""The paper's numbers in config/paper.tsv: as printed, whole tables, pairs that add up."""
+
 import pytest
 
 from scripts.common.errors import StudyError

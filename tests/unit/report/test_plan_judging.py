@@ -1,3 +1,5 @@
+"""The plan's judging: requests, tokens and dollars of the paper's judges, counted by hand."""
+
 import json
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Figures: drawings without a date, the same bytes for the same data, and the correlations and means behind them."""
+
 import json
 import xml.etree.ElementTree as ElementTree
 

@@ -1,3 +1,5 @@
+"""Tables 2 and 4: names and methods of policies, plain means over the test split, intervals."""
+
 import json
 import shutil
 

@@ -1,3 +1,5 @@
+"""Table 1: RewardBench's official weights, sections weighted over the subsets that are there."""
+
 import numpy as np
 import pytest
 
