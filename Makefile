@@ -44,7 +44,6 @@ pin: $(VENV)/.installed ## write the newest commits of the hub's data sets and m
 	@$(RUN) python -m scripts.data.pin_sources
 
 test-faults: $(VENV)/.installed ## every fault on every stage; writes the README's table (as root, with SLURM's packages)
-	$(RUN) FAULT_ROWS=benchmarks/results/faults.csv python -m pytest tests/faults/test_matrix.py tests/faults/test_elastic.py
 	$(RUN) python -m tests.faults.table
 
 plan: $(VENV)/.installed ## jobs, GPU-hours, memory, disk, wall time before a launch: make plan STUDY=paper PRESETS=small
@@ -68,6 +67,7 @@ findings: $(VENV)/.installed ## the demo over three seeds: which findings of the
 bench: $(VENV)/.installed ## speed beside what you would otherwise run; limits, regressions, the README's table (after make demo; half an hour)
 	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks.packing --study results/demo
 	$(RUN) python -m benchmarks.workflow_overhead --study results/demo
+	$(RUN) python -m benchmarks.dry_run
 	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks.dpo --study results/demo
 	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks.generation --study results/demo
 	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks.scoring --output benchmarks/results/scoring.json

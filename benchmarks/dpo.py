@@ -1,11 +1,13 @@
-"""DPO as the pipeline trains, beside TRL's trainer with its defaults: tokens a second, same pairs, batches and loss.
+"""DPO as the pipeline trains, beside TRL's trainer with its defaults and beside the floor: same pairs, same batches.
 
-Both start from a study's SFT policy, read its pairs and end with a saved model, each in a process of its own with the
-environment it has in use. The clock runs while the reference's log-probabilities are computed and while steps are made,
-checkpoints included; from files to a saved model, imports aside, is a figure of its own. TRL's defaults: passes of 8
-pairs in the order drawn, the reference computed beside the policy in every epoch. Different from its defaults are
-float32 and no gradient checkpointing, as in the demo, since the losses are to be compared. Rounds alternate between the
-two; the figure is the median of the ratios within a round.
+Both trainers start from a study's SFT policy, read its pairs and end with a saved model, each in a process of its own
+with the environment it has in use. The clock runs while the reference's log-probabilities are computed and while steps
+are made, checkpoints included; from files to a saved model, imports aside, is a figure of its own. TRL's defaults:
+passes of 8 pairs in the order drawn, the reference computed beside the policy in every epoch. Different from its
+defaults are float32 and no gradient checkpointing, as in the demo, since the losses are to be compared. The floor is
+what no trainer can do without: the policy, forward and backward, through the pipeline's own batches of tokens; no
+reference, optimiser, logs or checkpoints. Rounds alternate between the three; a figure is the median of the ratios
+within a round.
 
     python -m benchmarks.dpo --study results/demo --output benchmarks/results/dpo.json
 """
@@ -21,12 +23,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
 from benchmarks import results
 from scripts.common.config import DPO, Optimisation
+
+if TYPE_CHECKING:
+    from trl import DPOTrainer
 
 GLOBAL_BATCH, TRL_BATCH = 32, 8
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": "1000000000", "MALLOC_TRIM_THRESHOLD_": "2000000000"}
@@ -49,14 +54,14 @@ class Args:
 
 
 def main(args: Args) -> dict[str, Any]:
-    rounds: dict[str, list[dict[str, Any]]] = {"trl": [], "pipeline": []}
+    rounds: dict[str, list[dict[str, Any]]] = {"trl": [], "pipeline": [], "floor": []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pairs, tokens = whole_batches(args.study / args.pairs, args.study / "models/sft", folder)
         for i in range(args.rounds):
             for way in list(rounds)[:: (1, -1)[i % 2]]:
                 rounds[way].append(in_its_process(way, pairs, folder / f"{way}{i}", args))
-    trl, ours = rounds["trl"], rounds["pipeline"]
+    trl, ours, floor = rounds.values()
 
     def over(clock: str) -> list[float]:
         return [theirs[clock] / own[clock] for theirs, own in zip(trl, ours, strict=True)]
@@ -67,6 +72,9 @@ def main(args: Args) -> dict[str, Any]:
         "speed_ups": over("seconds"),
         "speed_up_by_cpu_seconds": statistics.median(over("cpu_seconds")),
         "speed_up_from_files_to_model": statistics.median(over("whole")),
+        "over_floor": statistics.median(
+            own["seconds"] / least["seconds"] for own, least in zip(ours, floor, strict=True)
+        ),
         "largest_loss_difference": max(abs(theirs - own) for theirs, own in losses),
         "steps": len(ours[-1]["losses"]),
         "tokens": tokens * args.epochs,
@@ -81,9 +89,9 @@ def main(args: Args) -> dict[str, Any]:
 
 
 def in_its_process(way: str, pairs: Path, output: Path, args: Args) -> dict[str, Any]:
-    """Seconds, CPU seconds and losses of one training; the pipeline's has the variables that rules/common.smk sets."""
+    """Seconds, CPU seconds and losses of one training; all but TRL's has the variables that rules/common.smk sets."""
     environment = {**os.environ, "OMP_NUM_THREADS": str(args.threads)}
-    if way == "pipeline":
+    if way != "trl":
         environment |= MALLOC
     words = (way, args.study / "models/sft", pairs, output, args.per_device_batch, args.epochs)
     command = [sys.executable, "-m", "benchmarks.dpo", *map(str, words)]
@@ -97,9 +105,12 @@ def child(way: str, policy: str, pairs: str, output: str, per_device_batch: str,
 
     logging.disable_progress_bar()
     clock = Clock()
-    for name in ("train", "_precompute_ref_logps"):
-        setattr(DPOTrainer, name, clock.timed(getattr(DPOTrainer, name)))
-    train = {"trl": trl_defaults, "pipeline": pipeline}[way]
+    if way == "floor":
+        DPOTrainer.train = clock.timed(forward_and_backward)
+    else:
+        for name in ("train", "_precompute_ref_logps"):
+            setattr(DPOTrainer, name, clock.timed(getattr(DPOTrainer, name)))
+    train = {"trl": trl_defaults, "pipeline": pipeline, "floor": floor}[way]
     started = time.perf_counter()
     losses = train(Path(pairs), Path(policy), Path(output), settings(int(per_device_batch), int(epochs)))
     found = {"seconds": clock.seconds, "cpu_seconds": clock.cpu_seconds, "whole": time.perf_counter() - started}
@@ -166,6 +177,31 @@ def pipeline(pairs: Path, policy: Path, output: Path, dpo: DPO) -> Losses:
     return [row["loss"] for row in rows if "loss" in row]
 
 
+class Passed(Exception):
+    """All batches have been through the policy: there is nothing to save."""
+
+
+def floor(pairs: Path, policy: Path, output: Path, dpo: DPO) -> Losses:
+    """The pipeline up to its training, then `forward_and_backward` in the place of that."""
+    try:
+        pipeline(pairs, policy, output, dpo)
+    except Passed:
+        return []
+    raise AssertionError("the pipeline trained otherwise")
+
+
+def forward_and_backward(trainer: "DPOTrainer", **_: Any) -> None:
+    """The batches of all epochs through the policy, with the likelihood of the responses as the loss."""
+    trainer.model.train()
+    for epoch in range(int(trainer.args.num_train_epochs)):
+        batches = trainer.get_train_dataloader()
+        trainer.state.global_step = epoch * len(batches) // trainer.args.gradient_accumulation_steps
+        for batch in batches:
+            labels = batch["input_ids"].masked_fill(batch["completion_mask"] == 0, -100)
+            trainer.model(batch["input_ids"], attention_mask=batch["attention_mask"], labels=labels).loss.backward()
+    raise Passed
+
+
 def trl_defaults(pairs: Path, policy: Path, output: Path, dpo: DPO) -> Losses:
     import torch
     from transformers import set_seed
@@ -208,7 +244,7 @@ def trl_defaults(pairs: Path, policy: Path, output: Path, dpo: DPO) -> Losses:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] in (["trl"], ["pipeline"]):
+    if sys.argv[1:2] in (["trl"], ["pipeline"], ["floor"]):
         child(*sys.argv[1:])
     else:
         main(tyro.cli(Args, description=__doc__))

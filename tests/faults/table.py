@@ -1,72 +1,99 @@
-"""The README's fault table, from what the fault tests measured.
+"""The README's fault table: every fault strikes every stage, and what was measured replaces what stood there.
 
-FAULT_ROWS=benchmarks/results/faults.csv python -m pytest tests/faults/test_matrix.py     measures, a row for each cell
-python -m tests.faults.table                                                              writes them into the README
+    python -m tests.faults.table      runs the fault tests (as root, with SLURM's packages)
+
+A row of benchmarks/results/faults.csv is one strike. Nothing is replaced unless every cell was measured in this call; a
+cell that did not survive is written as that, and the exit status is that of the tests.
 """
 
 import csv
 import os
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tests.faults.attempts import Attempt
 
+Row = dict[str, str]
 ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
 MEASURED = ROOT / "benchmarks/results/faults.csv"
 START, END = "<!-- faults -->", "<!-- /faults -->"
 FAULTS = ("kill -9", "SIGTERM", "killed while it saves", "full disk")
 FAULTS += ("scancel", "scontrol requeue", "preemption", "time limit", "out of memory", "node down")
 STAGE_NAMES = ("generation", "scoring", "SFT", "reward model", "DPO")
-COLUMNS = ("fault", "stage", "runs", "survived", "taken_over", "unit", "lost_seconds", "identical")
+TESTS = ("tests/faults/test_matrix.py", "tests/faults/test_elastic.py")
+COLUMNS = ("fault", "stage", "survived", "taken_over", "unit", "lost_seconds", "identical")
 
 
 def record(fault: str, stage: str, attempt: "Attempt") -> None:
-    """Write a cell into the file that FAULT_ROWS names, in place of an earlier row; without it, nothing."""
+    """Add a strike to the file that FAULT_ROWS names; without it, nothing."""
     if "FAULT_ROWS" not in os.environ:
         return
     path = Path(os.environ["FAULT_ROWS"])
-    rows = {(row["fault"], row["stage"]): row for row in read(path)}
-    survived = attempt.resumed == attempt.expected
-    values = (fault, stage, 1, int(survived), attempt.resumed, "steps" if attempt.stage.product else "rows")
-    values += (f"{attempt.lost:.2f}", "yes" if attempt.identical else "no")
-    rows[fault, stage] = dict(zip(COLUMNS, values, strict=True))
+    survived, unit = attempt.resumed == attempt.expected, "steps" if attempt.stage.product else "rows"
+    values = (fault, stage, int(survived), attempt.resumed, unit, f"{attempt.lost:.2f}")
+    rows = [*read(path), dict(zip(COLUMNS, (*values, "yes" if attempt.identical else "no"), strict=True))]
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows.values())
+        writer.writerows(rows)
 
 
-def read(path: Path = MEASURED) -> list[dict[str, str]]:
+def read(path: Path = MEASURED) -> list[Row]:
     if not path.exists():
         return []
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
 
 
-def rendered(rows: list[dict[str, str]]) -> str:
-    """A line for each fault, a column for each stage: runs survived, seconds of work lost, result identical.
+def unmeasured(rows: Iterable[Row]) -> list[str]:
+    """The cells of the matrix that no row is of."""
+    measured = {(row["fault"], row["stage"]) for row in rows}
+    return [f"{fault} on {stage}" for fault, stage in product(FAULTS, STAGE_NAMES) if (fault, stage) not in measured]
 
-    A cell that no run has measured says so.
-    """
-    cell = {(row["fault"], row["stage"]): row for row in rows}
+
+def rendered(rows: Iterable[Row]) -> str:
+    """A line for each fault, a column for each stage: strikes survived, seconds of work lost, result identical."""
+    cell = defaultdict(list)
+    for row in rows:
+        cell[row["fault"], row["stage"]].append(row)
     lines = ["| " + " | ".join(["fault", *STAGE_NAMES]) + " |", "|---" * (1 + len(STAGE_NAMES)) + "|"]
     for fault in FAULTS:
-        cells = [_said(cell[fault, stage]) if (fault, stage) in cell else "not run" for stage in STAGE_NAMES]
-        lines.append("| " + " | ".join([fault, *cells]) + " |")
+        lines.append("| " + " | ".join([fault, *(_said(cell[fault, stage]) for stage in STAGE_NAMES)]) + " |")
     return "\n".join(lines)
 
 
-def _said(row: dict[str, str]) -> str:
-    lost = f"{float(row['lost_seconds']):.1f} s"
-    return f"{row['survived']} of {row['runs']} · {lost} · {row['identical']}"
+def _said(rows: list[Row]) -> str:
+    survived, lost = sum(int(row["survived"]) for row in rows), max(float(row["lost_seconds"]) for row in rows)
+    identical = "yes" if all(row["identical"] == "yes" for row in rows) else "no"
+    return f"{survived} of {len(rows)} · {lost:.1f} s · {identical}"
 
 
 def block() -> str:
     return f"{START}\n{rendered(read())}\n{END}"
 
 
+def main() -> int:
+    """Measure all cells, and put the rows and the README's table in the place of what was there."""
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = Path(folder) / MEASURED.name
+        tests = [sys.executable, "-m", "pytest", *TESTS]
+        status = subprocess.run(tests, cwd=ROOT, env={**os.environ, "FAULT_ROWS": str(fresh)}, check=False).returncode
+        if missing := unmeasured(read(fresh)):
+            print(f"error: not measured, so the table stays as it was: {', '.join(missing)}", file=sys.stderr)
+            return 1
+        MEASURED.write_bytes(fresh.read_bytes())
+    before, _, rest = README.read_text().partition(START)
+    README.write_text(before + block() + rest.partition(END)[2])
+    return status
+
+
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    before, _, rest = readme.read_text().partition(START)
-    readme.write_text(before + block() + rest.partition(END)[2])
+    sys.exit(main())

@@ -105,6 +105,25 @@ def test_the_table_has_every_fault_and_stage():
     assert table.block() in (ROOT / "README.md").read_text(), "run `python -m tests.faults.table`"
 
 
+def test_nothing_is_replaced_unless_every_cell_was_measured(tmp_path, monkeypatch, capsys):
+    rows = table.read()
+    assert table.unmeasured(rows) == []
+    left_out = [row for row in rows if (row["fault"], row["stage"]) != ("preemption", "DPO")]
+    assert table.unmeasured(left_out) == ["preemption on DPO"]
+    monkeypatch.setattr(table, "TESTS", ("--version",))  # measures nothing, as where all is skipped
+    before = (table.MEASURED.read_bytes(), table.README.read_bytes())
+    assert table.main() == 1
+    assert "not measured, so the table stays as it was: kill -9 on generation, " in capsys.readouterr().err
+    assert before == (table.MEASURED.read_bytes(), table.README.read_bytes())
+
+
+def test_a_strike_that_did_not_survive_shows():
+    rows = table.read()
+    assert "| preemption | 1 of 1 · " in table.rendered(rows)
+    lost = {**next(row for row in rows if row["fault"] == "preemption"), "survived": "0", "identical": "no"}
+    assert "| preemption | 1 of 2 · 0.1 s · no |" in table.rendered([*rows, lost])
+
+
 def cells():
     for fault in (*ONE_BY_ONE, *BY_SLURM):
         marks = [] if fault in FAST else [pytest.mark.faults]

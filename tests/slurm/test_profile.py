@@ -1,12 +1,57 @@
 """What can be said about the SLURM profile without a SLURM."""
 
+import logging
 import re
+import shlex
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import yaml
 
-from tests.workflow.study import ROOT
+from tests.workflow.study import DEMO, ROOT, TINY
+
+GPUS = {"train_preference_model": 3, "rank_responses": 2, "score_pairs": 4, "measure_responses": 5}
+GPUS |= {"answer_questions": 6, "judge_answers": 7, "evaluate_academic": 8, "plot_prompts": 1}
+OTHERS = f"""
+runs: {{preference: {{reward: pairwise, sampler: mixed_temperatures, iterations: 1}}}}
+resources: {{{", ".join(f"{rule}: {{gpus: {n}, threads: 2, memory_gb: {n}, hours: 0.5}}" for rule, n in GPUS.items())}}}
+"""
+
+
+class Asked(dict):
+    """Resources of a job as Snakemake hands them to an executor."""
+
+    __getattr__ = dict.__getitem__
+
+
+def asked(text: str) -> Asked:
+    pairs = (pair.split("=", 1) for pair in text.split(", "))
+    return Asked({name: int(value) if value.isdigit() else value for name, value in pairs})
+
+
+def test_every_other_gpu_rule_asks_sbatch_for_what_the_configuration_says(tmp_path):
+    """The rules that tests/slurm/test_slurm.py does not run on GPUs: what the plugin makes of their resources."""
+    from snakemake_executor_plugin_slurm.partitions import get_best_partition, read_partition_file
+    from snakemake_executor_plugin_slurm.submit_string import get_submit_command
+    from snakemake_executor_plugin_slurm.utils import set_gres_string
+
+    (tmp_path / "others.yaml").write_text(OTHERS)
+    command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "--directory", str(tmp_path), "--dry-run"]
+    command += ["--configfile", str(DEMO), str(TINY), str(tmp_path / "others.yaml")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = re.findall(r"^rule (\w+):\n(?:    .*\n)*?(?:    threads: (\d+)\n)?    resources: (.*)$", done.stdout, re.M)
+    resources = {rule: (int(threads or 1), asked(text)) for rule, threads, text in found}
+    partitions = read_partition_file(ROOT / "profiles/slurm/site.yaml")
+    words = dict.fromkeys(("run_uuid", "slurm_logfile", "comment_str", "account", "partition", "workdir"), "")
+    for rule, gpus in GPUS.items():
+        threads, wanted = resources[rule]
+        job = SimpleNamespace(name=rule, threads=threads, resources=wanted)
+        assert get_best_partition(partitions, job, logging.getLogger()) == "gpu"
+        sbatch = shlex.split(get_submit_command(job, words) + set_gres_string(job))
+        assert {f"--gpus={gpus}", "--cpus-per-task=2"} <= set(sbatch)
+        assert (sbatch[sbatch.index("--mem") + 1], sbatch[sbatch.index("-t") + 1]) == (str(1024 * gpus), "30")
 
 
 def test_the_literal_command_plans_the_papers_study_and_every_job_has_a_partition(tmp_path):

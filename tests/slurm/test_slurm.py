@@ -1,13 +1,15 @@
 """The demo in small through a real SLURM with `--profile slurm`, to its page.
 
 One run serves nearly all tests. A CPU job and a GPU job are cancelled by hand; one shard of the generation is held up;
-Snakemake is killed while DPO trains, and the documented commands take it to its end. The GPUs are fake, torch sees
-none, and so ranks talk through gloo; that they are started, counted and placed as on true GPUs is what is tested.
+Snakemake is killed once DPO has saved a checkpoint, and the documented commands take it from there to its end. The GPUs
+are fake, torch sees none, and so ranks talk through gloo; that they are started, counted and placed as on true GPUs is
+what is tested.
 """
 
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -50,6 +52,7 @@ class ClusterStudy:
     struck: dict[str, str] = field(default_factory=dict)  # comment -> number of the job that was cancelled or held up
     orphans: dict[str, str] = field(default_factory=dict)  # number -> comment of what a killed Snakemake left
     said: str = ""  # by the command that cancels them
+    resumed_at: int = 0  # the step from which the next DPO job went on
     jobs: list[dict[str, str]] = field(default_factory=list)  # of all this
 
     def snakemake(self, *arguments: str) -> subprocess.Popen[bytes]:
@@ -84,6 +87,16 @@ class ClusterStudy:
                     yield job["Comment"].removeprefix("rule_"), job["JobId"]
             time.sleep(0.2)
 
+    def freeze_with_a_checkpoint(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait until DPO has saved a whole checkpoint, and stop its first rank there; SLURM wakes it to end it."""
+        work = (self.folder / POLICY).with_name(".policy.work")
+        while not list(work.glob("*/checkpoint-*/whole.json")):
+            assert process.poll() is None, (
+                f"Snakemake ended before DPO's checkpoint:\n{self.output.read_text()[-6000:]}"
+            )
+            time.sleep(0.02)
+        os.kill(json.loads((work / "owner.json").read_text())["pid"], signal.SIGSTOP)
+
     def of(self, rule: str, of: str = "") -> list[dict[str, str]]:
         return [job for job in self.jobs if rule_of(job) == rule and job["Comment"].endswith(of)]
 
@@ -106,7 +119,7 @@ def study(private_cluster, tmp_path_factory) -> ClusterStudy:
             study.struck[comment] = number
         list(study.when_running(process, f"score_responses_wildcards_{SHARDS}_mix2_0"))
         subprocess.run(["scontrol", "resume", study.struck[HELD_UP]], check=True)
-        list(study.when_running(process, DPO))
+        study.freeze_with_a_checkpoint(process)
         process.kill()
         process.wait()
         left = [line.split("|") for line in cluster.command("squeue", "--noheader", "--format=%i|%k").stdout.split()]
@@ -118,6 +131,7 @@ def study(private_cluster, tmp_path_factory) -> ClusterStudy:
         study.finish(process)
     finally:
         process.kill()  # where a check above failed; else it has ended
+    study.resumed_at = study.facts(POLICY)["resumed_at_step"]
     study.jobs.extend(cluster.records())
     return study
 
@@ -129,6 +143,8 @@ def study(private_cluster, tmp_path_factory) -> ClusterStudy:
         ("train_reward_model", "1", {"TresPerJob": "gres:gpu:1"}, "2", "3G", "02:00:00"),
         ("generate_responses", "1", {"TresPerJob": "gres:gpu:1"}, "2", "2G", "00:30:00"),
         ("score_responses", "1", {"TresPerJob": "gres:gpu:1"}, "1", "2G", "00:15:00"),
+        ("score_pairs", "1", {"TresPerJob": "gres:gpu:1"}, "1", "2G", "00:45:00"),
+        ("measure_responses", "1", {"TresPerJob": "gres:gpu:1"}, "1", "2G", "00:30:00"),
         ("train_dpo", "1", {"TresPerJob": "gres:gpu:2"}, "2", "3G", "01:30:00"),
     ],
 )
@@ -142,6 +158,7 @@ def test_gpu_rules_ask_for_what_the_configuration_says(study, rule, nodes, gpus,
 
 def test_rules_without_gpus_ask_for_none_and_stay_on_the_cpu_partition(study):
     with_gpus = {"train_sft", "train_reward_model", "generate_responses", "score_responses", "train_dpo"}
+    with_gpus |= {"score_pairs", "measure_responses"}
     others = [job for job in study.jobs if rule_of(job) not in with_gpus]
     assert {"generate_world", "select_pairs", "build_page"} <= {rule_of(job) for job in others}
     assert {job["Partition"] for job in others} == {"cpu"}
@@ -195,6 +212,7 @@ def test_after_a_kill_of_snakemake_the_documented_commands_find_its_jobs_and_go_
     assert cancelled.items() <= study.orphans.items()  # a short one may have ended in between
     assert f"rule_{DPO}" in cancelled.values()
     assert [job["JobState"] for job in study.of("train_dpo")] == ["CANCELLED", "COMPLETED"]
+    assert 0 < study.resumed_at < study.facts(POLICY)["steps"]
     elsewhere = subprocess.run([SCRIPT, ROOT], capture_output=True, text=True, check=True)
     assert elsewhere.stdout == f"no jobs from {ROOT} are in the queue\n"
 

@@ -140,6 +140,25 @@ def test_the_small_study_with_adapters(tmp_path):
     assert not any("ultrarm" in path for path in commands)
 
 
+def test_four_bits_and_the_authors_own_sets_laid_over_the_papers_study(tmp_path):
+    names = ("lora", "qlora", "rlhflow-standard")
+    files = (ROOT / "config/paper.yaml", *(ROOT / f"config/presets/{name}.yaml" for name in names))
+    targets = [f"results/paper/{path}" for path in ("runs/iterative/iter1/policy", "models/preference/pairwise")]
+    commands = planned_commands(Study(tmp_path, files, "paper"), *targets)
+    trainings = {path: command for path, command in commands.items() if "optimisation" in command}
+    assert set(trainings) == {path.removeprefix("results/paper/") for path in targets} | {
+        "models/sft",
+        "models/reward/mix2",
+    }
+    for path, command in trainings.items():
+        dpo = "dpo." if path.startswith("runs") else ""
+        assert values(command, f"{dpo}optimisation.lora.quantise") == ["nf4"]
+        assert command.startswith("python -m")  # one process
+    sets = {path: values(command, "hub")[0] for path, command in commands.items() if "scripts.data.retrieve" in command}
+    assert sum(path.startswith("data/raw/preferences") for path in sets) == 10
+    assert {hub.split("/")[0] for path, hub in sets.items() if "benchmarks" not in path} == {"RLHFlow"}
+
+
 @pytest.mark.slow
 def test_three_policies_generate_and_are_paired(tmp_path):
     """For real: the policy before, and the one after its first epoch, write responses of their own; all are paired."""

@@ -64,6 +64,11 @@ def run(words: list[str]) -> str:
     return text
 
 
+def fact(name: str, text: str) -> int:
+    """Of a command's summary."""
+    return int(re.search(rf"^{name} +(\d+)$", text, re.MULTILINE).group(1))
+
+
 def difference(folder: Path, other: Path) -> float:
     """The largest difference between the weights of two models, the tied output layer counted once."""
     from safetensors.torch import load_file
@@ -91,19 +96,27 @@ def test_two_ranks_end_with_the_weights_of_one(built, alone, tmp_path, stage, sh
     assert difference(tmp_path / "model", alone / stage) < 1e-6
 
 
-@pytest.mark.parametrize("sharding", ["none", "zero3"])
-def test_ranks_that_are_told_to_stop_in_the_second_epoch_resume_and_end_with_the_same_weights(
-    built, tmp_path, sharding
+@pytest.mark.parametrize(
+    ("stage", "sharding", "epochs", "stop"),
+    [
+        ("online.train_dpo", "none", 2, 12),  # 10 steps an epoch
+        ("online.train_dpo", "zero3", 2, 12),
+        ("sft.train_sft", "zero2", 8, 12),  # 3 steps an epoch
+        ("reward.train_reward_model", "zero3", 2, 28),  # 24 steps an epoch
+    ],
+)
+def test_ranks_that_are_told_to_stop_after_the_first_epoch_resume_and_end_with_the_same_weights(
+    built, tmp_path, stage, sharding, epochs, stop
 ):
-    """Of DPO, 10 steps an epoch: accelerate alone would give the ranks the first epoch's order again."""
-    epochs = ["--dpo.optimisation.epochs", "2"]
-    run([*command(built, "online.train_dpo", "none", 1, tmp_path / "alone"), *epochs])
-    words = [*command(built, "online.train_dpo", sharding, 2, tmp_path / "model"), *epochs]
+    """accelerate alone would give the ranks the first epoch's order again."""
+    more = [f"--{'dpo.' if stage == 'online.train_dpo' else ''}optimisation.epochs", str(epochs)]
+    undisturbed = run([*command(built, stage, "none", 1, tmp_path / "alone"), *more])
+    words = [*command(built, stage, sharding, 2, tmp_path / "model"), *more]
     said = tmp_path / "said.txt"
     with said.open("w") as output:  # nobody reads while they run, and a pipe that is full would stop them
         process = start(words, output)
     deadline = time.time() + 600
-    while not list(tmp_path.glob(".model.work/*/checkpoint-12/whole.json")):
+    while not list(tmp_path.glob(f".model.work/*/checkpoint-{stop}/whole.json")):
         assert process.poll() is None, said.read_text()[-4000:]
         assert time.time() < deadline
         time.sleep(0.02)
@@ -114,7 +127,8 @@ def test_ranks_that_are_told_to_stop_in_the_second_epoch_resume_and_end_with_the
     assert not (tmp_path / "model").exists()
 
     again = run(words)
-    assert int(re.search(r"resumed_at_step  (\d+)", again).group(1)) >= 12
+    assert fact("resumed_at_step", again) >= stop
+    assert fact("tokens", again) == fact("tokens", undisturbed)
     assert difference(tmp_path / "model", tmp_path / "alone") < 1e-6
 
 

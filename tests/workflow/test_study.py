@@ -170,13 +170,26 @@ def test_iteration_1_is_shared_by_the_runs(built):
     assert facts[0]["sha256"] == facts[1]["sha256"]
 
 
-def test_a_preference_model_ranks_in_place_of_a_reward_model(copy):
-    """Two more jobs, since the responses are there: it ranks them, and pairs are selected as from rewards."""
+PAIRWISE = """
+runs: {preference: {reward: pairwise, sampler: mixed_temperatures}}
+evaluation:
+  judges: {local: {preference: pairwise}}
+  chat: {arena_hard: {judges: [gold, local]}}
+"""
+
+
+def test_a_preference_model_ranks_in_place_of_a_reward_model_and_judges_answers(copy):
+    """Three more jobs: it ranks the responses that are there, pairs are selected as from rewards; and it is a judge."""
     target = "results/tiny/runs/preference/iter1/pairs.parquet"
-    ranked = copy.with_changes("runs: {preference: {reward: pairwise, sampler: mixed_temperatures}}")
-    assert {rule for rule, _ in ranked.planned(target)} == {"rank_responses", "select_pairs"}
-    ranked.build(target)
-    pairs = pl.read_parquet(ranked.folder / target)
+    judged = "results/tiny/evaluation/arena_hard/judgments/local/sft.parquet"
+    study = copy.with_changes(PAIRWISE)
+    rules = ["judge_answers", "rank_responses", "select_pairs"]
+    assert sorted(rule for rule, _ in study.planned(target, judged)) == rules
+    study.build(target, judged)
+    judgments = pl.read_parquet(study.folder / judged)
+    assert judgments.height == 2 * 12
+    assert judgments["verdict"].count() > 0
+    pairs = pl.read_parquet(study.folder / target)
     assert 0 < pairs.height <= 16
     assert (pairs["chosen_reward"] + pairs["rejected_reward"] - 1).abs().max() < 1e-9  # P(best > worst), and the rest
     assert (pairs["chosen_reward"] > pairs["rejected_reward"]).all()

@@ -38,17 +38,31 @@ def test_schema_file_has_not_drifted():
 
 
 def test_paper_values_are_the_papers():
+    """Sections 2.1, 3.1, 3.2 and 3.3, Appendix B.3, Table 7."""
     study = config.load(read("paper.yaml"))
-    assert (study.sft.learning_rate, study.sft.global_batch, study.sft.max_tokens) == (2e-5, 32, 8192)
-    model = study.reward_models["mix2"].optimisation
-    assert (model.learning_rate, model.global_batch, model.epochs) == (2e-6, 512, 1)
-    preference = study.preference_models["pairwise"].optimisation
-    assert (preference.learning_rate, preference.global_batch, preference.max_tokens) == (5e-6, 128, 3072)
-    dpo = study.runs["iterative"].dpo
-    assert (dpo.beta, dpo.optimisation.learning_rate, dpo.optimisation.epochs) == (0.1, 5e-7, 2)
+    online, offline = study.runs["iterative"], study.runs["offline"]
+    trainings = {  # rate, epochs, global batch
+        (2e-5, 1, 32): study.sft,
+        (2e-6, 1, 512): study.reward_models["mix1"].optimisation,
+        (5e-6, 1, 128): study.preference_models["pairwise"].optimisation,
+        (5e-7, 2, 128): online.dpo.optimisation,
+        (5e-7, 1, 128): offline.dpo.optimisation,
+    }
+    for expected, training in trainings.items():
+        assert (training.learning_rate, training.epochs, training.global_batch) == expected
+        assert (training.warmup, training.schedule) == (0.03, "cosine")
+    assert study.reward_models["mix2"].optimisation == study.reward_models["mix1"].optimisation
+    assert study.runs["ultrarm"].dpo == study.runs["concise"].dpo == online.dpo
+    blocks = (study.sft.max_tokens, study.preference_models["pairwise"].optimisation.max_tokens)
+    assert blocks == (8192, 3072)
+    assert (online.dpo.beta, online.reference, online.initialise) == (0.1, "sft", "previous")
+    assert online.dpo.optimisation.per_device_batch == 2
+    actors = [(actor.temperature, actor.n) for actor in study.samplers["mixed_temperatures"]]
+    assert actors == [(1.0, 4), (0.7, 4)]
+    assert study.generation.max_new_tokens == 2048
+    assert (study.data.prompts_per_iteration, online.iterations) == (20_000, 3)
     assert study.runs["concise"].length_penalty == 0.001
-    assert study.runs["offline"].dpo.optimisation.epochs == 1
-    assert sum(actor.n for actor in study.samplers["mixed_temperatures"]) == 8
+    assert (offline.offline, study.data.mixes["offline"].sources) == ("offline", ["nectar"])
 
 
 def test_run_inherits_shared_dpo_and_changes_single_keys(demo):

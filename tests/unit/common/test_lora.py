@@ -93,7 +93,7 @@ class Killed(BaseException):
 @pytest.mark.parametrize("stage", STAGES)
 def test_who_resumes_ends_with_the_same_bytes(stages, tmp_path, monkeypatch, stage):
     adapter = Lora(rank=2, dropout=0.1)
-    run(stages, stage, tmp_path / "whole", adapter)
+    whole = run(stages, stage, tmp_path / "whole", adapter)
     mark_whole = training.checkpoints.mark_whole
 
     def kill_after(checkpoint, shape):
@@ -105,7 +105,8 @@ def test_who_resumes_ends_with_the_same_bytes(stages, tmp_path, monkeypatch, sta
         patch.setattr(training.checkpoints, "mark_whole", kill_after)
         with pytest.raises(Killed):
             run(stages, stage, tmp_path / "resumed", adapter)
-    assert run(stages, stage, tmp_path / "resumed", adapter)["resumed_at_step"] == 1
+    resumed = run(stages, stage, tmp_path / "resumed", adapter)
+    assert (resumed["resumed_at_step"], resumed["tokens"]) == (1, whole["tokens"])
     for name in ("model.safetensors", "adapter/adapter_model.safetensors", "adapter/adapter_config.json"):
         assert (tmp_path / "resumed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
 
