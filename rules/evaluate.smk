@@ -23,6 +23,7 @@ rule measure_responses:  # reward, gold reward, length and log pi/pi_0 of a poli
         "../envs/inference.yaml"
     container:
         "envs/inference.sif"
+    threads: resource("measure_responses", "threads")
     resources:
         gpu=resource("measure_responses", "gpus"),
         mem_mb=memory_mb("measure_responses"),

@@ -38,7 +38,7 @@ def test_every_other_gpu_rule_asks_sbatch_for_what_the_configuration_says(tmp_pa
 
     (tmp_path / "others.yaml").write_text(OTHERS)
     command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "--directory", str(tmp_path), "--dry-run"]
-    command += ["--configfile", str(DEMO), str(TINY), str(tmp_path / "others.yaml")]
+    command += ["--cores", "2", "--configfile", str(DEMO), str(TINY), str(tmp_path / "others.yaml")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     found = re.findall(r"^rule (\w+):\n(?:    .*\n)*?(?:    threads: (\d+)\n)?    resources: (.*)$", done.stdout, re.M)
