@@ -10,6 +10,7 @@ SNAKEMAKE = $(RUN) snakemake --profile $(PROFILE) $$(if [ -t 2 ]; then echo --lo
 DATA ?= ../shared/data
 STUDY ?= paper
 PRESETS ?=
+CONFIGS = config/$(STUDY).yaml $(PRESETS:%=config/presets/%.yaml)
 PROFILE ?= profiles/local
 
 help: ## list the targets
@@ -40,20 +41,20 @@ test-gpu: $(VENV)/.installed ## every stage on a GPU of 40 GB against the CPU; F
 test-slurm: $(VENV)/.installed ## a tiny study through a private SLURM (as root; apt-get install slurmctld slurmd slurm-client munge)
 	$(RUN) python -m pytest tests/slurm -m slurm
 
-pin: $(VENV)/.installed ## write the newest commits of the hub's data sets and models into config/sources.yaml
-	@$(RUN) python -m scripts.data.pin_sources
+pin: $(VENV)/.installed ## write the newest commits of the hub's data sets and models into config/sources.yaml and the study
+	@$(RUN) python -m scripts.data.pin_sources --files config/sources.yaml $(CONFIGS)
 
 test-faults: $(VENV)/.installed ## every fault on every stage; writes the README's table (as root, with SLURM's packages)
 	$(RUN) python -m tests.faults.table
 
 plan: $(VENV)/.installed ## jobs, GPU-hours, memory, disk, wall time before a launch: make plan STUDY=paper PRESETS=small
-	@$(RUN) python -m scripts.report.plan --config config/$(STUDY).yaml $(PRESETS:%=config/presets/%.yaml)
+	@$(RUN) python -m scripts.report.plan --config $(CONFIGS)
 
-stale: $(VENV)/.installed ## what a run would rebuild, and why: make stale STUDY=demo
-	@$(RUN) python -m scripts.report.stale --config config/$(STUDY).yaml
+stale: $(VENV)/.installed ## what a run would rebuild, and why: make stale STUDY=paper PRESETS=small
+	@$(RUN) python -m scripts.report.stale --config $(CONFIGS)
 
-freeze: $(VENV)/.installed ## one archive that repeats a study elsewhere: make freeze STUDY=demo
-	@$(RUN) python -m scripts.report.freeze --study results/$(STUDY) --config config/$(STUDY).yaml --output $(STUDY)-frozen.tar.gz
+freeze: $(VENV)/.installed ## one archive that repeats a study elsewhere: make freeze STUDY=paper PRESETS=small
+	@$(RUN) python -m scripts.report.freeze --config $(CONFIGS) --output $(subst $() ,-,$(strip $(STUDY) $(PRESETS)))-frozen.tar.gz
 
 findings: $(VENV)/.installed ## the demo over three seeds: which findings of the paper appear (half an hour)
 	@for seed in 1 2 3; do \

@@ -50,6 +50,3 @@ rule theory:
     input:
         "results/theory/regret.md",
         "results/theory/regret.svg",
-
-
-ask_as_the_site_says(workflow.rules)

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import tyro
 
@@ -25,40 +25,48 @@ class Args:
     study: Path
     """Folder of a study that one run built from nothing."""
     log: Path | None = None
-    """Snakemake's log of that run; by default the newest in .snakemake/log."""
+    """Snakemake's log of that run; by default the newest in .snakemake/log with as many steps as the study has jobs."""
     output: Path = results.RESULTS / "workflow_overhead.json"
 
 
 def main(args: Args) -> dict[str, Any]:
-    log = args.log or max(Path(".snakemake/log").glob("*.snakemake.log"))
-    cores, elapsed, steps = read_log(log)
     seconds = job_seconds(args.study)
-    if steps != len(seconds) + 1:  # and the rule `all`, which runs nothing
+    logs = [args.log] if args.log else sorted(Path(".snakemake/log").glob("*.snakemake.log"), reverse=True)
+    runs = (run for run in map(read_log, logs) if run)
+    whole = (run for run in runs if run.steps == len(seconds) + 1)  # and the rule `all`, which runs nothing
+    if (run := next(whole, None)) is None:
         raise SystemExit(
-            f"{log} tells of {steps} steps, and {args.study}/benchmarks of {len(seconds)} jobs: not one run that built "
-            "everything. Name its log by --log, or run `make clean demo`."
+            f"{args.log or '.snakemake/log'}: no run that ended well with {len(seconds) + 1} steps, and "
+            f"{args.study}/benchmarks tells of {len(seconds)} jobs: no single run built everything. Name its log by "
+            "--log, or run `make clean demo`."
         )
     found = {
-        "overhead": 1 - sum(seconds) / (cores * elapsed),
+        "overhead": 1 - sum(seconds) / (run.cores * run.seconds),
         "jobs": len(seconds),
         "job_seconds": sum(seconds),
-        "elapsed_seconds": elapsed,
-        "cores": cores,
+        "elapsed_seconds": run.seconds,
+        "cores": run.cores,
     }
     return results.write(args.output, found)
 
 
-def read_log(log: Path) -> tuple[int, float, int]:
-    """Cores, elapsed seconds and steps of a run that ended well."""
+class Run(NamedTuple):
+    cores: int
+    seconds: float
+    steps: int
+
+
+def read_log(log: Path) -> Run | None:
+    """What a log tells of its run; None where it did not end well, or had nothing to do."""
     text = log.read_text()
     cores = re.search(r"^Provided cores: (\d+)", text, re.MULTILINE)
     elapsed = re.search(r"^Elapsed time: (?:(\d+) days?, )?(\d+):(\d+):([\d.]+)", text, re.MULTILINE)
     steps = re.search(r"^(\d+) of \1 steps \(100%\) done", text, re.MULTILINE)
     if not (cores and elapsed and steps):
-        raise SystemExit(f"{log}: not the log of a run that ended well.")
+        return None
     days, hours, minutes, seconds = (float(part or 0) for part in elapsed.groups())
     took = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-    return int(cores[1]), took.total_seconds(), int(steps[1])
+    return Run(int(cores[1]), took.total_seconds(), int(steps[1]))
 
 
 def job_seconds(study: Path) -> list[float]:

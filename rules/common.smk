@@ -17,7 +17,7 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 from snakemake.exceptions import WorkflowError
 
 from scripts.common import config as sections  # `config` itself is Snakemake's
-from scripts.common import site
+from scripts.common import local_gpus, site
 from scripts.common.errors import StudyError
 from scripts.common.files import check_writable
 from scripts.common.launch import launcher
@@ -38,7 +38,8 @@ onstart:
 
 
 DATA = STUDY.data
-SITE = ROOT / "profiles/slurm/site.yaml"
+if not any(needs.gpus for needs in STUDY.resources.values()):
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a study that asks for no GPU computes on the CPU, whatever is there
 PREFERENCE_TABLES = ["table5_preference_data", "filter_report", "filter_totals", "length_statistics", "length_gaps"]
 PREFERENCE_TABLES += ["length_cuts", "length_histograms", "margin_histograms"]
 PREFERENCE_FIGURES = ["preference_lengths", "preference_margins", "filtered_pairs"]
@@ -108,19 +109,26 @@ def flags(section, prefix=""):
     return " ".join(words)
 
 
+def unrecorded(words):
+    """A parameter that says where a job runs, not what it makes: those that take `resources` make no artifact stale."""
+    return lambda wildcards, resources: words
+
+
 def python_module(rule):
-    """How a rule's training module starts on the GPUs that it asks for."""
-    return launcher(resource(rule, "gpus"), resource(rule, "nodes"), resource(rule, "threads"))
+    """How a rule's training module starts on the GPUs that it asks for; on the CPU where it asks for none."""
+    gpus = resource(rule, "gpus")
+    devices = f"GPUS_ASKED={gpus}" if gpus else "CUDA_VISIBLE_DEVICES="
+    return unrecorded(f"{devices} {launcher(gpus, resource(rule, 'nodes'), resource(rule, 'threads'))}")
 
 
 def resource(rule, name):
-    """gpus, threads or hours of a rule's jobs, from the configuration."""
-    return getattr(STUDY.resources.get(rule, sections.Resources()), name)
+    """gpus, threads or hours of a rule's jobs, from the configuration; `train_dpo_by_epoch` has those of `train_dpo`."""
+    return getattr(STUDY.resources.get(rule.removesuffix("_by_epoch"), sections.Resources()), name)
 
 
 def vllm(rule):
     """How a rule's jobs start vLLM: as the study says, tensor parallel over the GPUs that the rule asks for."""
-    return flags({**dict(STUDY.vllm), "tensor_parallel": max(resource(rule, "gpus"), 1)}, "vllm.")
+    return unrecorded(flags({**dict(STUDY.vllm), "tensor_parallel": max(resource(rule, "gpus"), 1)}, "vllm."))
 
 
 def memory_mb(rule):
@@ -139,27 +147,30 @@ def training_resources(rule):
 
 
 def check_surroundings():
-    """Once, before the first job: results can be written, and the cluster has what its jobs will ask for."""
+    """Once, before the first job: results can be written, and cluster or machine has what the jobs will ask for."""
+    rules = sorted({job.rule.name for job in workflow.dag.needrun_jobs()})
+    gpus = {rule: resource(rule, "gpus") for rule in rules}
+    limit = workflow.global_resources.get("gpu")
     try:
         check_writable(Path("results"))
         if workflow.executor_plugin.name == "slurm":
-            wanted = {job.rule.name for job in workflow.dag.needrun_jobs()}
-            file = workflow.executor_settings.partition_config or SITE
-            site.check(Path(file), {rule: resource(rule, "gpus") for rule in sorted(wanted)})
+            file = Path(workflow.executor_settings.partition_config or ROOT / "profiles/slurm/site.yaml")
+            site.check(file, gpus)
+            ask_as_the_site_says(file)
+        elif workflow.executor_plugin.name == "local":
+            local_gpus.check(gpus, limit and limit.value)
     except StudyError as error:
         raise WorkflowError(str(error)) from None
 
 
-def ask_as_the_site_says(rules):
-    """Account, type of GPU and the like, from the one file that a site edits; only a cluster's executor reads them."""
-    try:
-        found = site.read(SITE)
-    except StudyError as error:
-        raise WorkflowError(str(error)) from None
-    for one in rules:
-        wanted = {**found["jobs"], **(found["gpu_jobs"] if resource(one.name, "gpus") else {})}
+def ask_as_the_site_says(file):
+    """Give account, type of GPU and the like to the jobs: which file says so Snakemake knows only when it starts."""
+    found = site.read(file)
+    for job in workflow.dag.needrun_jobs():
+        wanted = site.wanted(found, resource(job.rule.name, "gpus"), resource(job.rule.name, "nodes"))
         for name, value in wanted.items():
-            one.resources[name] = value
+            job.rule.resources[name] = value
+        job.attempt = job.attempt  # its resources are worked out anew
 
 
 # --- data ---------------------------------------------------------------------------------------------------------------

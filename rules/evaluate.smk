@@ -226,7 +226,7 @@ rule judge_answers:
     params:
         annotator=lambda w: annotator_flags(w.annotator),
         files=lambda w, input: flags({name: getattr(input, name) or None for name in ("model", "prompt")}),
-        vllm=lambda w: vllm("judge_answers") if ANNOTATORS[w.annotator].vllm else "",
+        vllm=lambda w, resources: vllm("judge_answers") if ANNOTATORS[w.annotator].vllm else "",
         seed=STUDY.seed,
         code=code_digest("scripts.evaluate.judge_answers"),
     shell:

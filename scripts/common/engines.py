@@ -32,7 +32,9 @@ def vllm_options(vllm: VllmJob, max_tokens: int) -> dict[str, object]:
 
 
 def import_vllm(required: bool) -> bool:
-    """Whether vLLM imports; where it does not, one line says so.
+    """Whether vLLM imports and is the build for what is to compute; where it does not, one line says so.
+
+    A study that asks for no GPU hides those that are there, and vLLM's build for GPUs would not start.
 
     Raises:
         StudyError: it does not and is required.
@@ -40,6 +42,11 @@ def import_vllm(required: bool) -> bool:
     _prepare_vllm()
     try:
         import vllm  # noqa: F401
+        from vllm.platforms import current_platform
+
+        built, wanted = current_platform.device_type or "no device that is here", "cuda" if has_cuda() else "cpu"
+        if built != wanted:
+            raise RuntimeError(f"it is built for {built}, and {wanted} is to compute")
     except Exception as error:  # a broken installation raises anything, from ImportError to RuntimeError
         reason = f"vLLM does not import ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
         if required:

@@ -30,6 +30,23 @@ def read(file: Path) -> dict[str, Any]:
     return {section: site.get(section) or {} for section in KNOWN}
 
 
+def wanted(site: Mapping[str, Any], gpus: int, nodes: int) -> dict[str, Any]:
+    """The resources that a site gives to a rule's jobs, by their names in Snakemake's SLURM plugin.
+
+    Of jobs on several nodes the plugin can't write the type of GPU beside their number on each (it would ask for one
+    GPU of the type in all): there the type becomes part of `gres`.
+
+    Args:
+        site: as `read`.
+        gpus: of each node, of the rule's jobs.
+        nodes: of the rule's jobs.
+    """
+    found = {**site["jobs"], **(site["gpu_jobs"] if gpus else {})}
+    if gpus and nodes > 1 and (model := found.pop("gpu_model", None)):
+        found["gres"] = f"gpu:{model}:{gpus}"
+    return found
+
+
 def check(file: Path, gpus: Mapping[str, int]) -> None:
     """Hold a site's file against the cluster's partitions, their GPUs and the user's accounts.
 

@@ -195,13 +195,14 @@ def _check_shape(trainer: "Trainer", global_batch: int, work: Path, begun: Mappi
     """
     import torch
 
-    args, here = trainer.args, int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    args = trainer.args
+    asked = int(os.environ.get("GPUS_ASKED", 0))  # by the rule, of this node; without a rule the CPU will do
     if args.world_size != launch.processes():
         raise StudyError(f"{launch.processes()} processes were started, but the trainer counts {args.world_size}.")
-    if torch.version.cuda and torch.cuda.device_count() < here:
+    if torch.version.cuda and torch.cuda.device_count() < asked:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "not set")
         raise StudyError(
-            f"{here} GPUs are needed and {torch.cuda.device_count()} are visible (CUDA_VISIBLE_DEVICES: {visible}). "
+            f"{asked} GPUs are needed and {torch.cuda.device_count()} are visible (CUDA_VISIBLE_DEVICES: {visible}). "
             "See what the job was given (scontrol show job), or ask for fewer (resources in the configuration)."
         )
     batch = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size

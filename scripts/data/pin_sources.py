@@ -1,13 +1,14 @@
-"""Pin the catalogue: write the newest commit of each data set and base model in the place of its branch name.
+"""Pin the catalogue and a study: write the newest commit of each data set and model in the place of its branch name.
 
-The hub is asked once for every repository whose revision is not a commit yet; all else in the file, comments too, stays
-as it is. To take a newer commit later, write `main` again and pin anew. HF_TOKEN and HF_ENDPOINT are honoured.
+The hub is asked once for every repository whose revision is not a commit yet; all else in the files, comments too,
+stays as it is. To take a newer commit later, write `main` again and pin anew. HF_TOKEN and HF_ENDPOINT are honoured.
 
-    python -m scripts.data.pin_sources --catalogue config/sources.yaml
+    python -m scripts.data.pin_sources --files config/sources.yaml config/paper.yaml
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -16,20 +17,25 @@ from scripts.common import command
 from scripts.common.catalogue import CATALOGUE, pinned
 from scripts.common.errors import StudyError
 from scripts.common.files import publish
+from scripts.common.provenance import ROOT
+
+PAPER = ROOT / "config/paper.yaml"
+MODELS = {"models", "reward_models", "baselines"}
+"""Sections whose entries are models."""
 
 
 @dataclass(frozen=True)
 class Args:
-    catalogue: Path = CATALOGUE
-    """The catalogue, changed in place."""
+    files: tuple[Path, ...] = (CATALOGUE, PAPER)
+    """The catalogue and studies, changed in place."""
 
 
 @dataclass(frozen=True)
 class Pin:
-    """A revision in the text of the catalogue that is not a commit."""
+    """A revision in the text of a file that is not a commit."""
 
-    collection: str
     name: str
+    kind: str
     hub: str
     revision: str
     start: int
@@ -37,46 +43,50 @@ class Pin:
 
 
 def main(args: Args) -> None:
-    text = args.catalogue.read_text()
-    asked: dict[tuple[str, str, str], str] = {}
+    commit = cache(newest_commit)
     failed = []
-    for pin in reversed(
-        list(unpinned(text, args.catalogue))
-    ):  # from the end, so that earlier places stay where they are
-        key = ("model" if pin.collection == "models" else "dataset", pin.hub, pin.revision)
-        try:
-            commit = asked[key] = asked.get(key) or newest_commit(*key)
-        except StudyError as error:
-            failed.append(str(error))
-            continue
-        text = text[: pin.start] + commit + text[pin.end :]
-        print(f"{commit}  {pin.collection}.{pin.name}: {pin.hub} at {pin.revision}")
-    with publish(args.catalogue) as temporary:
-        temporary.write_text(text)
+    for file in args.files:
+        text = file.read_text()
+        for pin in reversed(list(unpinned(text, file))):  # from the end, so that earlier places stay where they are
+            try:
+                found = commit(pin.kind, pin.hub, pin.revision)
+            except StudyError as error:
+                failed.append(f"{file}: {error}")
+                continue
+            text = text[: pin.start] + found + text[pin.end :]
+            print(f"{found}  {pin.name}: {pin.hub} at {pin.revision}")
+        with publish(file) as temporary:
+            temporary.write_text(text)
     if failed:
-        raise StudyError(f"{args.catalogue}: {len(failed)} not pinned.\n  " + "\n  ".join(dict.fromkeys(failed)))
+        raise StudyError(f"{len(failed)} not pinned.\n  " + "\n  ".join(dict.fromkeys(failed)))
 
 
 def unpinned(text: str, path: Path) -> Iterator[Pin]:
-    """The places of the catalogue's text that `make pin` changes.
+    """The places of a file's text that `make pin` changes.
 
     Raises:
-        StudyError: an entry says one of `hub` and `revision`, and takes the other from another entry.
+        StudyError: an entry says a branch and no `hub`, or a `hub` and no `revision`.
     """
-    for collection, entries in yaml.compose(text).value:
-        for name, entry in entries.value:
-            own = {key.value: value for key, value in entry.value}
-            said = {"hub", "revision"} & own.keys()
-            if not said:  # both are another entry's, taken over by `<<`, and pinned there
-                continue
-            if len(said) == 1:
-                raise StudyError(
-                    f"{path}: {collection.value}.{name.value} must say both 'hub' and 'revision', or none."
-                )
-            place = own["revision"]
-            if not pinned(place.value):
-                span = (place.start_mark.index, place.end_mark.index)
-                yield Pin(collection.value, name.value, own["hub"].value, place.value, *span)
+    for keys, section in _sections(yaml.compose(text)):
+        own = {key.value: value for key, value in section.value}
+        said = {"hub", "revision"} & own.keys()
+        if not said or ("revision" in said and pinned(own["revision"].value)):  # what `<<` takes over is pinned there
+            continue
+        name = ".".join(keys)
+        if len(said) == 1:
+            raise StudyError(f"{path}: {name} must say both 'hub' and 'revision', or none.")
+        place = own["revision"]
+        kind = "model" if MODELS.intersection(keys) else "dataset"
+        yield Pin(name, kind, own["hub"].value, place.value, place.start_mark.index, place.end_mark.index)
+
+
+def _sections(node: yaml.Node, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], yaml.MappingNode]]:
+    """Every mapping below a node with the keys that lead to it, in the order of the text and each once."""
+    if isinstance(node, yaml.MappingNode):
+        yield keys, node
+        for key, value in node.value:
+            if value.start_mark.index > key.start_mark.index:  # else an alias of what stands above
+                yield from _sections(value, (*keys, key.value))
 
 
 def newest_commit(kind: str, hub: str, revision: str) -> str:

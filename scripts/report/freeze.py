@@ -1,6 +1,6 @@
 """One archive of a finished study from which another cluster repeats it, and against which it compares.
 
-    python -m scripts.report.freeze --study results/demo --config config/demo.yaml --output demo-frozen.tar.gz
+    python -m scripts.report.freeze --config config/demo.yaml --output demo-frozen.tar.gz
 
 It holds the merged configuration, the program as it lies on the disk (the files that git tracks, so the locked
 requirements too) with the commit's name, and what was measured: tables, figures, the page and all manifests. Data and
@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from gzip import GzipFile
 from pathlib import Path
 from typing import Any
@@ -40,12 +40,12 @@ KEY = re.compile(
 
 @dataclass(frozen=True)
 class Args:
-    study: Path
-    """Folder of the study, results/{study}."""
     config: tuple[Input, ...]
-    """The YAML files that it was made with, in their order."""
+    """The YAML files that the study was made with, in their order."""
     output: Output
     """The archive, .tar.gz."""
+    study: Path | None = None
+    """Folder of the study; without it, results/{study} here."""
     settings: tuple[str, ...] = ()
     """key=value, as given to Snakemake's --config."""
 
@@ -63,6 +63,8 @@ class File:
 def main(args: Args) -> dict[str, Any]:
     if not args.output.name.endswith(".tar.gz"):
         raise StudyError(f"--output {args.output}: expected a name that ends in .tar.gz.")
+    if args.study is None:
+        args = replace(args, study=Path("results", config.load(merged(args.config, args.settings)).study))
     commit, time, changed = checkout(ROOT)
     warnings = [*dirty(changed), *out_of_date(args)]
     contents = collect(args, commit, warnings)

@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ class Job:
     """Where Snakemake writes how long the job took."""
     wildcards: dict[str, str]
     gpus: int
+    """Of all its nodes."""
     threads: int
     limit_seconds: float | None
     """The time limit that the configuration gives it."""
@@ -88,7 +89,7 @@ def parse_jobs(said: str) -> list[Job]:
                 outputs=outputs,
                 benchmark=facts.get("benchmark"),
                 wildcards=_pairs(facts.get("wildcards", "")),
-                gpus=int(resources.get("gpu", 0)),
+                gpus=_gpus(resources),
                 threads=int(facts.get("threads", 1)),
                 limit_seconds=60 * float(resources["runtime"]) if "runtime" in resources else None,
             )
@@ -142,6 +143,12 @@ def _depths(jobs: Sequence[Job]) -> dict[str, int]:
         depth |= {job.name: 1 + max((depth[name] for name in job.needs), default=-1) for job in ready}
         todo = [job for job in todo if job.name not in depth]
     return depth
+
+
+def _gpus(resources: Mapping[str, str]) -> int:
+    """Jobs on one node ask for `gpu=8`, those on several for `gres=gpu:8` (or `gpu:a100:8`) of each."""
+    of_a_node = resources.get("gpu") or resources.get("gres", "0").rpartition(":")[2]
+    return int(of_a_node) * int(resources.get("nodes", 1))
 
 
 def _list(text: str) -> tuple[str, ...]:

@@ -63,9 +63,8 @@ def _need(study: Study, job: Job) -> Need | None:
     gpu = study.gpu_memory_gb * GB
     if job.rule in TASKS:
         section, task = optimisation_of(study, job), TASKS[job.rule]
-        nodes = study.resources[job.rule].nodes
-        memory = training(shape, section, job.gpus * nodes, task)
-        words = advice(shape, section, job.gpus * nodes, task, gpu) if memory.total > gpu else ""
+        memory = training(shape, section, job.gpus, task)
+        words = advice(shape, section, job.gpus, task, gpu) if memory.total > gpu else ""
         return _row(job, hub or name, memory, gpu, gpu, words)
     if job.rule == "measure_responses":
         memory = reading(shape, study.generation.dtype, study.scoring.token_budget)

@@ -135,9 +135,6 @@ def generated(folder: Path, engine: str, count: int, length: int) -> tuple[list[
 
 def main(folder: Path, size: Size) -> None:
     """The answer in float32 on the CPU."""
-    import torch
-
-    torch.version.cuda = None  # training refuses to start without the GPUs that torch was built for; here none is meant
     stages = prepare(folder, size)
     found: dict[str, Any] = {}
     for stage in TASKS:

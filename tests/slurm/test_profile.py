@@ -1,6 +1,7 @@
 """What can be said about the SLURM profile without a SLURM."""
 
 import logging
+import os
 import re
 import shlex
 import subprocess
@@ -63,6 +64,30 @@ def test_the_literal_command_plans_the_papers_study_and_every_job_has_a_partitio
     assert gpus - {0} == {1, 8}  # 0: a rule whose GPUs the study does not ask for here, such as a judge elsewhere
     assert max(gpus) <= max(limits["max_gpu"] for limits in partitions.values())
     assert min(limits["max_gpu"] for limits in partitions.values()) == 0
+
+
+def test_jobs_ask_as_the_file_says_that_the_command_line_names(tmp_path):
+    """Commands that answer as a cluster's keep what sbatch was told, and submit nothing."""
+    site = tmp_path / "other.yaml"
+    site.write_text("partitions: {cpu: {max_gpu: 0}, gpu: {max_gpu: 8}}\njobs: {slurm_account: mine, qos: night}\n")
+    for name, says in {
+        "sinfo": 'printf "cpu|(null)\\ngpu|gpu:8\\n"',
+        "sacctmgr": "echo mine",
+        "sbatch": f'printf "%s " "$@" > {tmp_path}/told; echo refused >&2; exit 1',
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{says}\n")
+        (tmp_path / name).chmod(0o755)
+    command = [sys.executable, "-m", "snakemake", "--executor", "slurm", "--jobs", "1", "--directory", str(tmp_path)]
+    command += ["--snakefile", str(ROOT / "Snakefile"), "--configfile", str(ROOT / "config/demo.yaml")]
+    command += ["--slurm-partition-config", str(site), "--"]
+    environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        [*command, "results/demo/world/raw/defects.json"], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert (tmp_path / "told").exists(), done.stdout + done.stderr
+    told = (tmp_path / "told").read_text()
+    assert " -A mine " in told
+    assert " --qos=night " in told
 
 
 def test_no_rule_has_what_the_plugin_gets_wrong():

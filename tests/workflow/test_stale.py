@@ -30,7 +30,7 @@ def test_the_page_leads_back_to_the_world_and_nothing_has_changed(built):
 
 
 def test_a_finished_study_freezes_without_a_warning_about_itself(built, tmp_path):
-    args = freeze.Args(built.results, built.configs, tmp_path / "tiny.tar.gz")
+    args = freeze.Args(built.configs, tmp_path / "tiny.tar.gz", built.results)
     assert freeze.out_of_date(args) == []
     contents = freeze.collect(args, "c0ffee", [])
     assert "results/tiny/tables/table2_policies.csv" in contents

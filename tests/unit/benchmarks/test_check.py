@@ -91,14 +91,22 @@ def test_overhead_is_the_share_of_the_cores_time_that_no_job_took(study):
     assert json.loads((study / "out.json").read_text())["jobs"] == 2
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (LOG.replace("3 of 3", "9 of 9"), "tells of 9 steps"),
-        (LOG.replace("3 of 3 steps (100%) done", "2 of 3 steps (67%) done"), "not the log of a run that ended well"),
-    ],
-)
-def test_a_log_of_another_run_or_of_one_that_failed_is_refused(study, text, message):
+OTHERS = [LOG.replace("3 of 3", "9 of 9"), LOG.replace("3 of 3 steps (100%) done", "2 of 3 steps (67%) done")]
+
+
+@pytest.mark.parametrize("text", OTHERS, ids=["other", "failed"])
+def test_a_log_of_another_run_or_of_one_that_failed_is_refused(study, text):
     (study / "run.log").write_text(text)
-    with pytest.raises(SystemExit, match=message):
+    with pytest.raises(SystemExit, match=r"run\.log: no run that ended well with 3 steps.* tells of 2 jobs"):
         workflow_overhead.main(workflow_overhead.Args(study / "study", study / "run.log", study / "out.json"))
+
+
+def test_of_all_logs_the_newest_that_built_the_study_is_taken(study, monkeypatch):
+    """After it a run of another study, one that failed, and one that found nothing to do."""
+    older, whole = LOG.replace("0:01:40.500000", "1:00:00"), LOG
+    (study / ".snakemake/log").mkdir(parents=True)
+    for number, text in enumerate([older, whole, *OTHERS, "Nothing to be done\n"]):
+        (study / f".snakemake/log/2026-11-25T1{number}0000.000000.snakemake.log").write_text(text)
+    monkeypatch.chdir(study)
+    args = workflow_overhead.Args(study / "study", output=study / "out.json")
+    assert workflow_overhead.main(args)["elapsed_seconds"] == 100.5

@@ -1,6 +1,7 @@
 """A site's file against what SLURM says, in its own words; the same with a real SLURM is tests/slurm."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -36,6 +37,23 @@ def test_a_section_that_nobody_reads_is_named(tmp_path):
         site.read(file)
     file.write_text("partitions: {gpu: {max_gpu: 8}}\njobs:\n")
     assert site.read(file) == {"partitions": {"gpu": {"max_gpu": 8}}, "jobs": {}, "gpu_jobs": {}}
+
+
+def test_the_type_of_gpu_goes_to_sbatch_by_the_words_for_one_node_or_several():
+    """As the plugin writes them: --gpus=a100:8 of one node, --gres=gpu:a100:8 of each of several, never both."""
+    from snakemake_executor_plugin_slurm.utils import set_gres_string
+
+    said = {"jobs": {"slurm_account": "mine"}, "gpu_jobs": {"gpu_model": "a100", "constraint": "nvlink"}}
+
+    def sbatch(resources, gpus, nodes):
+        found = resources | site.wanted(said, gpus, nodes)
+        assert (found["slurm_account"], found.get("constraint")) == ("mine", "nvlink" if gpus else None)
+        return set_gres_string(SimpleNamespace(resources=SimpleNamespace(**found, get=found.get))).split()
+
+    assert sbatch({"gpu": 8}, gpus=8, nodes=1) == ["--gpus=a100:8"]
+    assert sbatch({"gres": "gpu:8"}, gpus=8, nodes=2) == ["--gres=gpu:a100:8"]
+    assert sbatch({"gpu": 0}, gpus=0, nodes=1) == []
+    assert said["gpu_jobs"]["gpu_model"] == "a100"
 
 
 def test_the_rule_that_finds_no_gpus_is_named_with_what_there_is():

@@ -38,11 +38,14 @@ def test_other_steps_than_begun_are_refused(tmp_path):
         training._check_steps(job, tmp_path, {"processes": 1, "max_steps": 12})
 
 
-def test_a_missing_gpu_is_named(monkeypatch, tmp_path):
+def test_a_missing_gpu_is_named_and_without_having_asked_for_one_the_cpu_trains(monkeypatch, tmp_path):
+    """With PyTorch's build for CUDA on a machine that has no GPU."""
     import torch
 
     monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.delenv("GPUS_ASKED", raising=False)
+    training._check_shape(trainer(1, 8), 16, tmp_path, None)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")
+    monkeypatch.setenv("GPUS_ASKED", "8")
     with pytest.raises(StudyError, match=r"8 GPUs are needed and 0 are visible \(CUDA_VISIBLE_DEVICES: 0,1\)"):
         training._check_shape(trainer(1, 8), 16, tmp_path, None)

@@ -5,13 +5,16 @@ import hashlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scripts.common import config
 from scripts.common.catalogue import CATALOGUE as CATALOGUE_FILE
 from scripts.common.catalogue import read_catalogue
 from scripts.common.errors import StudyError
@@ -331,21 +334,21 @@ def test_pinning_changes_the_revisions_and_nothing_else(tmp_path, hub, capsys):
     hub.repositories["some/model"] = Repository({}, {"main": "c" * 40}, kind="models")
     catalogue = tmp_path / "sources.yaml"
     catalogue.write_text(CATALOGUE)
-    pin_sources.main(pin_sources.Args(catalogue))
+    pin_sources.main(pin_sources.Args((catalogue,)))
     expected = CATALOGUE.replace("revision: main}", f"revision: {'c' * 40}}}")
     expected = expected.replace("revision: main", f"revision: {COMMIT}").replace("refs/convert/parquet", OTHER)
     assert catalogue.read_text() == expected
     assert capsys.readouterr().out.count(COMMIT) == 1
     asked = len(hub.asked)
-    pin_sources.main(pin_sources.Args(catalogue))  # nothing is left to pin
+    pin_sources.main(pin_sources.Args((catalogue,)))  # nothing is left to pin
     assert (catalogue.read_text(), len(hub.asked)) == (expected, asked)
 
 
 def test_what_cannot_be_pinned_is_named_and_the_rest_is_pinned(tmp_path, hub):
     catalogue = tmp_path / "sources.yaml"
     catalogue.write_text(CATALOGUE)
-    with pytest.raises(StudyError, match=r"1 not pinned\.\n  some/model at main"):
-        pin_sources.main(pin_sources.Args(catalogue))
+    with pytest.raises(StudyError, match=r"1 not pinned\.\n  .*/sources\.yaml: some/model at main"):
+        pin_sources.main(pin_sources.Args((catalogue,)))
     assert f"revision: {COMMIT}" in catalogue.read_text()
     assert "some/model, revision: main" in catalogue.read_text()
 
@@ -354,11 +357,11 @@ def test_the_catalogue_itself_can_be_pinned(tmp_path, hub):
     text = CATALOGUE_FILE.read_text()
     pins = list(pin_sources.unpinned(text, CATALOGUE_FILE))
     for pin in pins:
-        kind = "models" if pin.collection == "models" else "datasets"
-        hub.repositories[pin.hub] = Repository({}, {pin.revision: f"{len(hub.repositories):c>40}"}, kind=kind)
+        commit = f"{len(hub.repositories):c>40}"
+        hub.repositories[pin.hub] = Repository({}, {pin.revision: commit}, kind=f"{pin.kind}s")
     catalogue = tmp_path / "sources.yaml"
     catalogue.write_text(text)
-    pin_sources.main(pin_sources.Args(catalogue))
+    pin_sources.main(pin_sources.Args((catalogue,)))
     before, after = (read_catalogue(path) for path in (CATALOGUE_FILE, catalogue))
     for collection, entries in after.items():
         for name, entry in entries.items():
@@ -382,3 +385,23 @@ def test_only_failures_of_the_network_are_tried_again():
     assert is_transient(httpx.ReadTimeout("slow"))
     assert not is_transient(absent)
     assert not is_transient(ValueError("no such split"))
+
+
+def test_pinning_leaves_no_warning_of_the_papers_study(tmp_path, hub):
+    """What `make pin` is said to mend: the study's own entries, such as Table 2's open models, are pinned too."""
+    text = pin_sources.PAPER.read_text()
+    for pin in pin_sources.unpinned(text, pin_sources.PAPER):
+        hub.repositories[pin.hub] = Repository({}, {pin.revision: "c" * 40}, kind=f"{pin.kind}s")
+    paper = tmp_path / "paper.yaml"
+    paper.write_text(text)
+    pin_sources.main(pin_sources.Args((paper,)))
+    named = {entry["hub"] for entries in read_catalogue().values() for entry in entries.values()}
+    left = config.unpinned(config.load(yaml.safe_load(paper.read_text())))
+    assert [said for said in left if not any(f"({hub} at" in said for hub in named)] == []
+
+
+def test_a_study_that_takes_only_the_repository_from_the_catalogue_can_be_pinned_where_it_says_a_branch():
+    alone = "data: {preferences: {shp: {revision: %s}}}"
+    assert list(pin_sources.unpinned(alone % COMMIT, Path("mine.yaml"))) == []
+    with pytest.raises(StudyError, match=r"mine\.yaml: data\.preferences\.shp must say both 'hub' and 'revision'"):
+        list(pin_sources.unpinned(alone % "main", Path("mine.yaml")))

@@ -51,7 +51,7 @@ def study(tmp_path) -> Path:
 
 
 def arguments(study: Path, name: str = "tiny-frozen.tar.gz") -> Args:
-    return Args(study, (DEMO, TINY), study.parents[1] / name)
+    return Args((DEMO, TINY), study.parents[1] / name, study)
 
 
 def collected(study: Path) -> dict[str, File]:
@@ -114,7 +114,7 @@ def test_the_same_content_gives_the_same_bytes(study, tmp_path):
 
 
 def test_an_earlier_archive_within_the_study_changes_nothing(study):
-    args = Args(study, (DEMO, TINY), study / "tiny-frozen.tar.gz")
+    args = Args((DEMO, TINY), study / "tiny-frozen.tar.gz", study)
     before = freeze.collect(args, "c0ffee", [])
     write(study / "tiny-frozen.tar.gz", "an archive")
     write(study / "tiny-frozen.tar.gz.manifest.json", "{}")
@@ -169,7 +169,7 @@ def test_ordinary_variables_do_not_stop_it(name, value):
 
 def test_another_studys_configuration_is_refused(study):
     with pytest.raises(StudyError, match=r"the configuration is that of the study 'real'"):
-        freeze.collect(Args(study, (ROOT / "config/real.yaml",), study / "x.tar.gz"), "c0ffee", [])
+        freeze.collect(Args((ROOT / "config/real.yaml",), study / "x.tar.gz", study), "c0ffee", [])
 
 
 def test_a_study_without_tables_is_refused(tmp_path):

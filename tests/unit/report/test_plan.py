@@ -89,6 +89,14 @@ def test_a_dry_run_gives_jobs_with_their_resources_and_what_they_need():
     assert found["retrieve_model"].limit_seconds is None
 
 
+@pytest.mark.parametrize("gres", ["gpu:8", "gpu:a100:8"])
+def test_a_job_on_several_nodes_has_the_gpus_of_all(gres):
+    asked = f"mpi=srun, nodes=2, tasks=2, tasks_per_gpu=0, gres={gres}, mem_mb=524288"
+    found = {job.rule: job.gpus for job in parse_jobs(DRY_RUN.replace("gpu=8, mem_mb=524288", asked))}
+    assert found["train_sft"] == 16
+    assert found["generate_responses"] == 1
+
+
 def test_a_scored_shard_needs_its_own_responses_and_the_pairs_need_all_shards():
     shaped = {job.name: job for job in with_shards(parse_jobs(DRY_RUN), 3)}
     scored = [job for job in shaped.values() if job.rule == "score_responses"]
