@@ -1,7 +1,7 @@
 # make help lists the targets. The two that a newcomer needs: make demo, make test.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo bench theory real test test-slow test-paper test-gpu test-slurm test-faults pin plan stale freeze lint clean findings schema lock venv
+.PHONY: help demo bench theory real test test-slow test-paper test-gpu test-slurm test-slurm-demo test-faults pin plan stale freeze lint clean findings schema lock venv
 
 VENV := .venv
 PYTHON ?= python3
@@ -39,7 +39,10 @@ test-gpu: $(VENV)/.installed ## every stage on a GPU of 40 GB against the CPU; F
 	FILE="$(FILE)" $(RUN) python -m pytest tests/gpu -m gpu -s
 
 test-slurm: $(VENV)/.installed ## a tiny study through a private SLURM (as root; apt-get install slurmctld slurmd slurm-client munge)
-	$(RUN) python -m pytest tests/slurm -m slurm
+	$(RUN) python -m pytest tests/slurm -m "slurm and not demo"
+
+test-slurm-demo: $(VENV)/.installed ## the whole demo through a private SLURM with fake GPUs (a quarter of an hour; not in CI)
+	$(RUN) python -m pytest tests/slurm/test_demo.py -m demo
 
 pin: $(VENV)/.installed ## write the newest commits of the hub's data sets and models into config/sources.yaml and the study
 	@$(RUN) python -m scripts.data.pin_sources --files config/sources.yaml $(CONFIGS)
@@ -71,7 +74,7 @@ bench: $(VENV)/.installed ## speed beside what you would otherwise run; limits, 
 	$(RUN) python -m benchmarks.dry_run
 	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks.dpo --study results/demo
 	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks.generation --study results/demo
-	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks.scoring --output benchmarks/results/scoring.json
+	$(RUN) OMP_NUM_THREADS=1 MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000 python -m benchmarks.scoring --output benchmarks/results/scoring.json
 	$(RUN) python -m benchmarks.token_counting --tokenizer results/demo/models/base
 	$(RUN) python -m benchmarks.judge_client --output benchmarks/results/judge_client.json
 	$(RUN) python -m benchmarks.data_plane

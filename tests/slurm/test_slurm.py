@@ -46,9 +46,10 @@ LEFT_OUT = {  # what adds jobs and no kind of job: 61 are left of 196
 
 @dataclass
 class ClusterStudy:
-    """The study in a folder of its own, its jobs on the private cluster."""
+    """A study in a folder of its own, its jobs on the private cluster."""
 
     folder: Path
+    configs: tuple[Path, ...]
     struck: dict[str, str] = field(default_factory=dict)  # comment -> number of the job that was cancelled or held up
     orphans: dict[str, str] = field(default_factory=dict)  # number -> comment of what a killed Snakemake left
     said: str = ""  # by the command that cancels them
@@ -57,11 +58,8 @@ class ClusterStudy:
 
     def snakemake(self, *arguments: str) -> subprocess.Popen[bytes]:
         """`snakemake --profile slurm` from the repository, with waits that suit a cluster on one machine."""
-        configuration = self.folder / "study.yaml"
-        if not configuration.exists():
-            configuration.write_text(reduced((DEMO, TINY, Path(__file__).with_name("tiny_gpus.yaml")), LEFT_OUT))
         command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "--directory", str(self.folder)]
-        command += ["--configfile", str(configuration)]
+        command += ["--configfile", *map(str, self.configs)]
         command += ["--slurm-partition-config", str(ROOT / "profiles/slurm/site.yaml")]
         command += ["--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "5"]
         command += ["--slurm-keep-successful-logs", *arguments]
@@ -111,7 +109,10 @@ def rule_of(job: dict[str, str]) -> str:
 @pytest.fixture(scope="module")
 def study(private_cluster, tmp_path_factory) -> ClusterStudy:
     """Built to its end, with all that befalls it on the way."""
-    study = ClusterStudy(tmp_path_factory.mktemp("slurm"))
+    folder = tmp_path_factory.mktemp("slurm")
+    configuration = folder / "study.yaml"
+    configuration.write_text(reduced((DEMO, TINY, Path(__file__).with_name("tiny_gpus.yaml")), LEFT_OUT))
+    study = ClusterStudy(folder, (configuration,))
     process = study.snakemake()
     try:
         for comment, number in study.when_running(process, *CANCELLED.values(), HELD_UP):
