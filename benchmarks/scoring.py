@@ -10,8 +10,8 @@ rotates; the figures are medians over rounds of the ratios within a round. The w
 
 Prompts and responses have the mean lengths of data sets in the paper's Table 5, spread as a log-normal. How much can be
 gained depends on them: with P tokens of a prompt and R of a response, 8 (P + R) tokens become P + 8 R. The model has
-random weights, which decide neither speed nor whether the ways agree. All ways run with the two variables of memory that
-rules/common.smk gives to every job.
+random weights, which decide neither speed nor whether the ways agree. All ways run with the two variables of memory
+that rules/common.smk gives to every job.
 
     MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000 \\
         python -m benchmarks.scoring --output benchmarks/results/scoring.json

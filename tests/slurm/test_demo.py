@@ -1,4 +1,4 @@
-"""The demo through a real SLURM with `--profile slurm`, all of its jobs. The GPUs are fake: ranks compute on the CPU."""
+"""The demo through a real SLURM with `--profile slurm`, every job of it. GPUs are fake: ranks compute on the CPU."""
 
 from pathlib import Path
 
