@@ -21,6 +21,17 @@ def test_a_changed_penalty_is_named_and_the_rest_follows(built):
     assert all(row.seconds > 0 for row in rows)
 
 
+def test_where_jobs_run_makes_nothing_stale_and_what_they_make_does(built):
+    """GPUs and nodes, so the launcher and tensor parallelism too, threads, and vLLM's share of memory."""
+    placement = "resources: {train_sft: {gpus: 2, nodes: 2}, train_dpo: {gpus: 1, threads: 4},"
+    placement += " generate_responses: {gpus: 2}, score_pairs: {gpus: 1}}\nvllm: {gpu_memory_utilization: 0.5}\n"
+    assert built.with_changes(placement).planned() == []
+    changed = built.with_changes(placement + "sft: {learning_rate: 0.00123}\n")
+    rows = stale.summarise(stale.pending(changed.configs, folder=built.folder), built.folder)
+    own = [(row.rule, row.why.partition(" ")[0]) for row in rows if not row.why.startswith("follows")]
+    assert own == [("train_sft", "changed:")]
+
+
 def test_the_page_leads_back_to_the_world_and_nothing_has_changed(built):
     found = lineage.trace(built.results / "report/index.html")
     assert {a.module for a in found.artifacts.values()} >= {"scripts.world.generate_world", "scripts.online.train_dpo"}

@@ -122,12 +122,12 @@ def test_auto_says_in_one_line_why_vllm_is_not_used(policy, monkeypatch, capsys)
     assert open_engine("auto", settings(policy)).name == "transformers"
     lines = capsys.readouterr().out.strip().splitlines()
     assert len(lines) == 1
-    assert lines[0].startswith("vLLM does not import (ModuleNotFoundError")
+    assert lines[0].startswith("vLLM can't be used (ModuleNotFoundError")
 
 
 def test_vllm_asked_for_and_not_there(policy, monkeypatch):
     monkeypatch.setitem(sys.modules, "vllm", None)
-    with pytest.raises(StudyError, match=r"vLLM does not import .* choose --engine transformers"):
+    with pytest.raises(StudyError, match=r"vLLM can't be used .* choose --engine transformers"):
         open_engine("vllm", settings(policy))
 
 

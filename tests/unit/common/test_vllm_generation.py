@@ -7,6 +7,7 @@ from scipy import stats
 from scripts.common import engines, tables
 from scripts.common.config import VllmJob
 from scripts.common.engines import import_vllm
+from scripts.common.errors import StudyError
 from scripts.common.generation import Request, Settings, generate, open_engine
 from scripts.common.models import load_policy
 from scripts.online import generate_responses
@@ -97,6 +98,14 @@ def test_first_token_follows_the_policys_distribution(engine, policy):
     common = expected >= 5
     observed, wanted = (torch.cat([x[common], x[~common].sum().view(1)]).numpy() for x in (counts, expected))
     assert stats.chisquare(observed, wanted).pvalue > 0.001
+
+
+def test_a_build_for_another_device_than_is_to_compute_is_not_taken(monkeypatch, capsys):
+    monkeypatch.setattr(engines, "has_cuda", lambda: True)
+    assert not import_vllm(required=False)
+    assert "it is built for cpu, and cuda is to compute); transformers is used instead." in capsys.readouterr().out
+    with pytest.raises(StudyError, match=r"cuda is to compute\)\. Install the right build"):
+        import_vllm(required=True)
 
 
 def test_what_the_study_says_of_vllm_reaches_the_engine(engine, policy, monkeypatch):
