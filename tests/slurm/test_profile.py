@@ -61,7 +61,7 @@ def test_the_literal_command_plans_the_papers_study_and_every_job_has_a_partitio
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     partitions = yaml.safe_load((ROOT / "profiles/slurm/site.yaml").read_text())["partitions"]
-    assert "GPUS_ASKED=8 torchrun --standalone --nproc-per-node=8" in done.stdout
+    assert "GPUS_ASKED=8 torchrun --standalone --nproc-per-node=8" in done.stdout + done.stderr
     gpus = {int(n) for n in re.findall(r"\bgpu=(\d+)", done.stdout)}
     assert gpus - {0} == {1, 8}  # 0: a rule whose GPUs the study does not ask for here, such as a judge elsewhere
     assert max(gpus) <= max(limits["max_gpu"] for limits in partitions.values())
