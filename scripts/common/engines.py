@@ -50,9 +50,7 @@ def import_vllm(required: bool) -> bool:
     except Exception as error:  # a broken installation raises anything, from ImportError to RuntimeError
         reason = f"vLLM can't be used ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
         if required:
-            raise StudyError(
-                f"{reason}. Install the right build, or choose --engine transformers."
-            ) from None
+            raise StudyError(f"{reason}. Install the right build, or choose --engine transformers.") from None
         print(f"{reason}; transformers is used instead.", flush=True)
         return False
     return True
