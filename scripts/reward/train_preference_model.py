@@ -5,7 +5,7 @@ into blocks without being cut (best fit, decreasing). A killed job resumes from 
 command runs again.
 
     python -m scripts.reward.train_preference_model --comparisons results/demo/data/comparisons/mix2.parquet \\
-        --base results/demo/models/base --optimisation.learning-rate 5e-4 --optimisation.global-batch 1 \\
+        --base results/demo/models/base --optimisation.learning-rate 3e-4 --optimisation.global-batch 1 \\
         --optimisation.max-tokens 256 --seed 1 --output results/demo/models/preference/pairwise
 """
 
