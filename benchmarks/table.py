@@ -96,6 +96,7 @@ FIGURES = (
         besides="in bfloat16 {bfloat16[median]:.3f} standard deviations (median), {bfloat16[largest]:.3f} (largest)",
     ),
     Figure("judge_client", "median_over_ideal", "asking a judge 805 times, 32 at once", "the ideal", at_most=1.3),
+    Figure("judge_client", "requests_of_a_rerun", "requests when asked again", "none", at_most=0, unit=""),
 )
 
 

@@ -223,6 +223,7 @@ rule judge_answers:
         gpu=resource("judge_answers", "gpus"),
         mem_mb=memory_mb("judge_answers"),
         runtime=resource("judge_answers", "hours") * 60,
+        judging=lambda w: int(ANNOTATORS[w.annotator].kind == "endpoint"),  # of the profile's: how many ask at a time
     params:
         annotator=lambda w: annotator_flags(w.annotator),
         files=lambda w, input: flags({name: getattr(input, name) or None for name in ("model", "prompt")}),

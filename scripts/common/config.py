@@ -683,6 +683,7 @@ class Study(Section):
             if self.evaluation.judge == "gold" and self.world is None:
                 raise ValueError("evaluation.judge: 'gold' needs the section 'world'; use 'reward'")
             self._check_judges(self.evaluation, known)
+            self._limits_are_measured(self.evaluation)
         if self.runs and not self.sft:
             raise ValueError("runs: a run starts from the SFT model, so the section 'sft' is needed")
         for section in ("reward_models", "preference_models"):
@@ -736,6 +737,15 @@ class Study(Section):
         for name in evaluation.baselines:
             if name == "sft" or name in self.runs:
                 raise ValueError(f"evaluation.baselines.{name}: the study's own policies have this name")
+
+    def _limits_are_measured(self, evaluation: Evaluation) -> None:
+        """A reward model that is its own judge always agrees with itself: such a limit could not be crossed."""
+        for name, run in self.runs.items():
+            if run.limits.agreement is not None and evaluation.judge == "reward":
+                raise ValueError(
+                    f"runs.{name}.limits.agreement: evaluation.judge is 'reward', and the reward model can't disagree "
+                    "with itself; leave the limit out, or judge by 'gold' in a study with a 'world'"
+                )
 
 
 def merge(shared: Any, changes: Any) -> Any:

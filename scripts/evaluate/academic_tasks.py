@@ -1,8 +1,9 @@
 """The six academic benchmarks (Table 6) as tasks of lm-evaluation-harness: its own definitions, our rows and shots.
 
 Prompts, filters and metrics of GSM8K, MMLU, TruthfulQA and ARC are those that the harness ships, so that scores compare
-with everybody's. HumanEval and MBPP have definitions of ours (`config/academic`), because the harness's ask the model
-hub for a metric when they are loaded. All rows come from local files, none from the hub.
+with everybody's. Of HumanEval and MBPP, prompts and where an answer ends are the harness's too, read from its
+definitions; but these ask the hub for a metric and run programs without walls, so the rest of them is ours
+(`config/academic`). All rows come from local files, none from the hub.
 """
 
 import json
@@ -26,6 +27,9 @@ NAMES = {"truthfulqa": "truthfulqa_mc2", "arc": "arc_challenge"}
 """The harness's names of tasks, where they differ from ours."""
 CODE = ("humaneval", "mbpp")
 """Tasks whose answers are programs."""
+GENERATION = ("doc_to_text", "target_delimiter", "generation_kwargs", "metadata")
+"""What of the harness's definitions of these is taken as it is shipped."""
+DONE = "[DONE]"
 DEFAULT_PROMPT = "default"
 FEWSHOT_SEED = 1234  # the harness's own, so that its random examples are everybody's
 TEXTS = ("description", "doc_to_text", "doc_to_choice", "doc_to_target", "target_delimiter", "fewshot_delimiter")
@@ -96,7 +100,8 @@ def load_group(task: AcademicTask, manager: "TaskManager", cache: Path) -> "Grou
         parts = {f"mmlu_{subject}": [("subject", "==", subject)] for subject in subjects(task.rows)}
     else:
         parts = {NAMES.get(task.name, task.name): []}
-    members = [{"task": name, **_data(task, cache, filters)} for name, filters in parts.items()]
+    texts = _shipped(task.name) if task.name in CODE else {}
+    members = [{"task": name, **texts, **_data(task, cache, filters)} for name, filters in parts.items()]
     metric, filter_ = task.metric_and_filter
     group = Group(f"academic_{task.name}", aggregate_metric_list=[AggMetricConfig(metric, [filter_])])
     for definition in manager.load({"group": group.name, "task": members})["tasks"].values():
@@ -135,6 +140,20 @@ def _data(task: AcademicTask, cache: Path, filters: Sequence[tuple[str, str, str
         "num_fewshot": task.shots,
         **({} if task.prompt == DEFAULT_PROMPT else {"doc_to_text": task.prompt}),
     }
+
+
+def _shipped(name: str) -> dict[str, Any]:
+    """Prompt and end of an answer as the harness defines them, read without importing the functions that it names."""
+    import lm_eval.tasks
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.add_constructor("!function", lambda loader, node: None)
+    path = Path(lm_eval.tasks.__file__).parent / name / f"{name}.yaml"
+    definition = yaml.load(path.read_text(), Loader)
+    return {key: definition[key] for key in GENERATION if key in definition}
 
 
 def subjects(rows: Path) -> list[str]:
@@ -202,14 +221,15 @@ def _check_subjects(task: AcademicTask) -> None:
 # --- programs ---------------------------------------------------------------------------------------------------------
 
 
-def program(task: str, row: dict[str, Any], answer: str) -> str:
+def program(task: str, row: dict[str, Any], answer: str, chat: bool) -> str:
     """The program whose end means that an answer to a row of HumanEval or MBPP is right.
 
-    An answer in a fenced block, as chat models give it, counts without the fence and what is around it.
+    Of a chat's answer, a fenced block counts without the fence and what is around it. An answer to MBPP ends at [DONE].
     """
-    code = _fenced(answer)
+    code = _fenced(answer) if chat else None
     if task == "mbpp":
-        return "\n".join([row["test_setup_code"] or "", code or answer, *row["test_list"]]) + "\n"
+        written = code or answer.partition(DONE)[0]
+        return "\n".join([row["test_setup_code"] or "", written, *row["test_list"]]) + "\n"
     body = row["prompt"] + (f"\n{code}" if code else answer)
     return f"{body}\n\n{row['test']}\n\ncheck({row['entry_point']})\n"
 

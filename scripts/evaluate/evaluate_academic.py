@@ -262,7 +262,7 @@ def _execute(task: AcademicTask, pairs: Sequence[tuple["ConfigurableTask", dict[
     """The samples with pass@1 of one greedy answer each: 1 where the program came to its end."""
     from tqdm import tqdm
 
-    programs = [program(task.name, said["doc"], said["filtered_resps"][0]) for _, said in pairs]
+    programs = [program(task.name, said["doc"], said["filtered_resps"][0], task.chat_template) for _, said in pairs]
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         verdicts = list(
             tqdm(pool.map(sandbox.run, programs), total=len(programs), desc=f"Running {task.name} programs")

@@ -8,10 +8,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from scripts.common import command, tables
 from scripts.common.errors import StudyError
+
+if TYPE_CHECKING:
+    import duckdb
 
 QUERIES = Path(__file__).parent / "sql" / "questions"
 TURNS = {"alpaca_eval": 1, "mt_bench": 2, "arena_hard": 1}
@@ -37,10 +40,10 @@ def main(args: Args) -> dict[str, Any]:
         raise StudyError("arena_hard needs --answers: the baseline's answers are a file of their own.")
     with duckdb.connect() as connection:
         connection.execute((QUERIES / "macros.sql").read_text())
-        raw = connection.read_parquet(str(args.raw), file_row_number=True)
+        raw = _opened(connection, args.raw, file_row_number=True)
         raw.project("* EXCLUDE file_row_number, file_row_number AS position").create_view("raw")
         if args.answers:
-            connection.read_parquet(str(args.answers)).create_view("answers")
+            _opened(connection, args.answers).create_view("answers")
         else:
             connection.execute("CREATE VIEW answers AS FROM no_answers")
         try:
@@ -52,6 +55,18 @@ def main(args: Args) -> dict[str, Any]:
     check(args.raw, args.benchmark, rows)
     tables.write_table(rows, args.output, tables.QUESTIONS)
     return {"questions": len(rows), "with_reference": sum(row["references"] is not None for row in rows)}
+
+
+def _opened(connection: "duckdb.DuckDBPyConnection", path: Path, **options: bool) -> "duckdb.DuckDBPyRelation":
+    import duckdb
+
+    try:
+        return connection.read_parquet(str(path), **options)
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise StudyError(
+            f"{path}: not a whole Parquet file ({reason}). Delete it: it will be retrieved again."
+        ) from None
 
 
 def check(path: Path, benchmark: str, rows: list[dict[str, Any]]) -> None:

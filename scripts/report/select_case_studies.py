@@ -6,7 +6,7 @@ directions: where the online policy gains most, and where it loses most.
     python -m scripts.report.select_case_studies --prompts results/demo/data/prompts/held_out.parquet
         --offline results/demo/evaluation/measures/offline-iter1.parquet --best results/demo/runs/iterative/best
         --online results/demo/evaluation/measures/iterative-iter{1,2,3}.parquet --judge gold
-        --output results/demo/tables/figures10_12_case_studies.parquet
+        --output results/demo/evaluation/case_studies.parquet
 """
 
 from dataclasses import dataclass

@@ -147,11 +147,11 @@ def _others(category: str, myth: str, rng: random.Random) -> list[str]:
 FUNCTIONS = (
     ("add", "Add {k} to x.", "x + {k}", (0, 4, -7)),
     ("multiply", "Multiply x by {k}.", "x * {k}", (0, 3, -2)),
-    ("take", "Give the first {k} items of the list x.", "x[:{k}]", ([], [5, 6, 7, 8, 9])),
-    ("repeat", "Give the text x {k} times over.", "x * {k}", ("", "fox ")),
+    ("take", "Give the first {k} items of the list x.", "x[:{k}]", ([], [5, 6, 7, 8, 9], [1])),
+    ("repeat", "Give the text x {k} times over.", "x * {k}", ("", "fox ", "ab")),
     ("exceeds", "Say whether x is above {k}.", "x > {k}", (0, 100, -1)),
 )
-"""Name, what it does with x, the expression in Python, and what it is tried on."""
+"""Name, what it does with x, the expression in Python, and what it is tried on: MBPP has three tests a row."""
 
 
 def _functions(n: int, rng: random.Random) -> Iterator[tuple[str, str, str, list[str]]]:

@@ -22,13 +22,13 @@ def tokenizer():
     return word_tokenizer()
 
 
-def word_tokenizer():
-    """A tokenizer that knows `WORDS`, roles and ends, and what a preference model reads."""
+def word_tokenizer(*more: str):
+    """A tokenizer that knows `WORDS`, roles and ends, what a preference model reads, and more words."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     vocabulary = {
-        word: i for i, word in enumerate(["<pad>", "<eos>", "<unk>", "<user>", "<assistant>", *WORDS, *COMPARED])
+        word: i for i, word in enumerate(["<pad>", "<eos>", "<unk>", "<user>", "<assistant>", *WORDS, *COMPARED, *more])
     }
     words = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()

@@ -6,9 +6,10 @@ words: they give P(one answer is better), and the gold reward a rating.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scripts.common.config import ONE_GPU, VllmJob
 from scripts.common.endpoint import Asked, ChatRequest
@@ -18,9 +19,14 @@ from scripts.common.preferences import Comparison
 from scripts.common.reply_cache import Reply, ReplyCache, digest
 from scripts.evaluate.judging.cases import Case
 
+if TYPE_CHECKING:
+    from vllm import LLM, RequestOutput
+
 Ask = Callable[[Sequence[ChatRequest]], Asked]
 """The replies of a judge that is asked in words, in order."""
 
+CHUNK = 256
+"""Requests that vLLM is given at once: as many replies at most are lost with the job."""
 LOWEST, BEST = -1.0, 4.0
 """Gold rewards that get the ratings 1 and 10: a wrong core with a wrong detail or two, and right core and detail."""
 
@@ -48,44 +54,63 @@ def ask_in_process(model: Path, cache: Path, vllm: VllmJob = ONE_GPU) -> Ask:
         keys = [digest(body) for body in bodies]
         with ReplyCache(cache) as known:
             new = {key: i for i, key in enumerate(keys) if known.get(key) is None}
-            if new:
-                replies = _chat(model, [requests[i] for i in new.values()], vllm)
-                for (key, i), reply in zip(new.items(), replies, strict=True):
+            refused: dict[str, Reply] = {}
+            replies = _chat(model, [requests[i] for i in new.values()], vllm) if new else ()
+            for (key, i), reply in zip(new.items(), replies, strict=True):
+                if reply.refused:
+                    refused[key] = reply
+                else:
                     known.put(key, model.name, bodies[i], reply)
-            found = [known.get(key) for key in keys]
-        return Asked(found, {"model": model.name, "requests": len(keys), "asked": len(new)})
+            found = [known.get(key) or refused[key] for key in keys]
+        counts = {"requests": len(keys), "asked": len(new), "refused": len(refused)}
+        return Asked(found, {"model": model.name, **counts})
 
     return ask
 
 
-def _chat(model: Path, requests: Sequence[ChatRequest], job: VllmJob) -> list[Reply]:
+def _chat(model: Path, requests: Sequence[ChatRequest], job: VllmJob) -> Iterator[Reply]:
+    """Replies in order, chunk by chunk: what was yielded can be kept before more is asked."""
     import_vllm(required=True)
-    from vllm import LLM, SamplingParams
+    from vllm import LLM
 
+    longest = json.loads((model / "config.json").read_text())["max_position_embeddings"]
+    options = vllm_options(job, longest) | ({} if has_cuda() else {"dtype": "float32"})
+    llm = LLM(model=str(model), seed=0, **options)
+    for start in range(0, len(requests), CHUNK):
+        yield from _chat_chunk(llm, requests[start : start + CHUNK], longest)
+
+
+def _chat_chunk(llm: "LLM", requests: Sequence[ChatRequest], longest: int) -> list[Reply]:
+    """A prompt that leaves no room for an answer is refused, as an endpoint does: vLLM would end at it."""
+    from vllm import SamplingParams
+
+    tokenizer = llm.get_tokenizer()
+    replies: list[Reply | None] = []
+    for request in requests:
+        ids = tokenizer.apply_chat_template(list(request.messages), add_generation_prompt=True, return_dict=False)
+        why = f"the prompt has {len(ids)} tokens, and prompt and answer may have {longest}"
+        replies.append(Reply("", refused=why) if len(ids) >= longest else None)
+    taken = [request for request, reply in zip(requests, replies, strict=True) if reply is None]
     sampling = [
         SamplingParams(
             max_tokens=request.max_tokens, temperature=request.temperature, logprobs=request.top_logprobs or None
         )
-        for request in requests
+        for request in taken
     ]
-    longest = json.loads((model / "config.json").read_text())["max_position_embeddings"]
-    options = vllm_options(job, longest) | ({} if has_cuda() else {"dtype": "float32"})
-    llm = LLM(model=str(model), seed=0, **options)
-    outputs = llm.chat([list(request.messages) for request in requests], sampling)
-    replies = []
-    for output in outputs:
-        one = output.outputs[0]
-        first = one.logprobs[0] if one.logprobs else None
-        replies.append(
-            Reply(
-                one.text,
-                logprobs={found.decoded_token: found.logprob for found in first.values()} if first else None,
-                finish_reason=one.finish_reason,
-                prompt_tokens=len(output.prompt_token_ids),
-                completion_tokens=len(one.token_ids),
-            )
-        )
-    return replies
+    outputs = iter(llm.chat([list(request.messages) for request in taken], sampling) if taken else ())
+    return [reply or _reply(next(outputs)) for reply in replies]
+
+
+def _reply(output: "RequestOutput") -> Reply:
+    one = output.outputs[0]
+    first = one.logprobs[0] if one.logprobs else None
+    return Reply(
+        one.text,
+        logprobs={found.decoded_token: found.logprob for found in first.values()} if first else None,
+        finish_reason=one.finish_reason,
+        prompt_tokens=len(output.prompt_token_ids),
+        completion_tokens=len(one.token_ids),
+    )
 
 
 # --- numbers at once --------------------------------------------------------------------------------------------------

@@ -296,6 +296,14 @@ def test_gold_is_no_reward_models_name(demo):
         config.load(demo)
 
 
+def test_a_limit_that_could_not_be_crossed_is_refused(demo):
+    demo["runs"]["iterative"]["limits"] = {"agreement": 0.6}
+    assert config.load(demo).runs["iterative"].limits.agreement == 0.6
+    demo["evaluation"]["judge"] = "reward"
+    with pytest.raises(StudyError, match=r"runs\.iterative\.limits\.agreement: evaluation\.judge is 'reward'"):
+        config.load(demo)
+
+
 def test_an_entry_that_says_false_is_left_out():
     """A layer can take runs, reward models and baselines out of the study beneath."""
     values = config.merge(

@@ -6,8 +6,10 @@ import os
 import random
 import re
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
+import lm_eval.tasks
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -17,7 +19,7 @@ from scripts.common.errors import StudyError
 from scripts.data.retrieve import Args as Retrieve
 from scripts.data.retrieve import main as retrieve
 from scripts.evaluate import evaluate_academic, sandbox
-from scripts.evaluate.academic_tasks import CODE, AcademicTask, check_rows, program
+from scripts.evaluate.academic_tasks import CODE, AcademicTask, check_rows, load_group, program, task_manager
 from scripts.world.academic import benchmarks
 from scripts.world.generate_world import _write
 from tests.unit.engines_fixtures import save_policy
@@ -106,7 +108,9 @@ def test_prompts_hold_the_shots_and_the_harness_templates(paper):
             assert sample["prompt"].endswith("Answer:")
     assert all("about" in sample["prompt"].split("\n")[0] for sample in samples["mmlu"])  # the subject, once
     assert all(sample["prompt"].startswith("def ") for sample in samples["humaneval"])
-    assert all(sample["prompt"].startswith('"""Write a function') for sample in samples["mbpp"])
+    assert all(
+        re.search(r"task: Write a function.*\n(\nassert.*){3}\n\[BEGIN\]\n?$", s["prompt"]) for s in samples["mbpp"]
+    )
     assert all(sample["prompt"].startswith("Q: ") for sample in samples["truthfulqa"])
     assert not any("<user>" in sample["prompt"] for content in samples.values() for sample in content)
     assert {name: score["shots"] for name, score in scores.items()} == TABLE6
@@ -210,22 +214,42 @@ def test_outcomes_of_programs_are_kept(paper):
 def test_right_programs_pass_and_wrong_ones_fail(name, rows):
     for row in pq.read_table(rows / f"{name}.parquet").to_pylist():
         right = row["canonical_solution"] if name == "humaneval" else row["code"]
-        assert sandbox.run(program(name, row, right)).passed
-        assert not sandbox.run(program(name, row, right.replace("return", "return not"))).passed
-        assert not sandbox.run(program(name, row, "    pass\n")).passed
+        assert sandbox.run(program(name, row, right, chat=False)).passed
+        assert not sandbox.run(program(name, row, right.replace("return", "return not"), chat=False)).passed
+        assert not sandbox.run(program(name, row, "    pass\n", chat=False)).passed
+
+
+@pytest.mark.parametrize("name", CODE)
+def test_prompts_and_ends_of_programs_are_the_harness_own(name, rows, tmp_path):
+    shipped = (Path(lm_eval.tasks.__file__).parent / name / f"{name}.yaml").read_text()
+    one = task(name, rows / f"{name}.parquet")
+    (definition,) = load_group(one, task_manager(), tmp_path).get_all_tasks()
+    assert definition.config.doc_to_text.replace("\n", "\\n") in shipped
+    assert definition.config.num_fewshot == 0
+    for end in definition.config.generation_kwargs["until"]:
+        assert end.replace("\n", "\\n") in shipped
+    (chat,) = load_group(replace(one, chat_template=True), task_manager(), tmp_path).get_all_tasks()
+    assert chat.config.generation_kwargs["until"] == []
+
+
+def test_an_answer_to_mbpp_ends_where_it_says_so():
+    row = {"text": "", "test_setup_code": "", "test_list": ["assert f(4) == 2"]}
+    answer = "def f(x):\n    return x // 2\n[DONE]\n\nYou are an expert"
+    assert sandbox.run(program("mbpp", row, answer, chat=True)).passed
 
 
 def test_a_fenced_answer_counts_without_its_fence():
     row = {"text": "", "test_setup_code": "import math", "test_list": ["assert f(4) == math.sqrt(4)"]}
     answer = "Here it is:\n```python\ndef f(x):\n    return 2.0\n```\nIt always gives 2.\n```\nnot this\n```"
-    assert sandbox.run(program("mbpp", row, answer)).passed
+    assert sandbox.run(program("mbpp", row, answer, chat=True)).passed
+    assert not sandbox.run(program("mbpp", row, answer, chat=False)).passed  # it is no program
     row = {
         "prompt": 'def f(x):\n    """Double."""\n',
         "test": "def check(c):\n    assert c(2) == 4",
         "entry_point": "f",
     }
-    assert sandbox.run(program("humaneval", row, "```python\ndef f(x):\n    return 2 * x\n```")).passed
-    assert sandbox.run(program("humaneval", row, "    return 2 * x\n")).passed
+    assert sandbox.run(program("humaneval", row, "```python\ndef f(x):\n    return 2 * x\n```", chat=True)).passed
+    assert sandbox.run(program("humaneval", row, "    return 2 * x\n", chat=True)).passed
 
 
 # --- what users can mend ----------------------------------------------------------------------------------------------

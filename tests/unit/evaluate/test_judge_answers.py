@@ -1,5 +1,6 @@
 """From answers to judgments, by judges that are asked over HTTP and by the gold reward; no verdict stays null."""
 
+import copy
 import json
 import os
 import socket
@@ -13,11 +14,14 @@ import pytest
 
 from scripts.common import tables
 from scripts.common.config import Endpoint
+from scripts.common.endpoint import ChatRequest
 from scripts.common.errors import StudyError
+from scripts.common.reply_cache import Reply
 from scripts.evaluate import judge_answers
 from scripts.evaluate.judge_answers import Args
-from scripts.evaluate.judging import arena_hard
+from scripts.evaluate.judging import arena_hard, judges
 from tests.unit.chat_server import serve
+from tests.unit.engines_fixtures import word_tokenizer
 
 pytest_plugins = ["tests.unit.engines_fixtures"]
 ROOT = Path(judge_answers.__file__).parents[2]
@@ -182,10 +186,48 @@ def test_the_key_is_in_no_log_no_cache_and_no_manifest(tmp_path, server):
     assert not any(KEY.encode() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 
 
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory, llama_config) -> Path:
+    """A tiny model that always says m or M, by the sign of one logit; it has a word for its verdict."""
+    import torch
+    from transformers import LlamaForCausalLM
+
+    tokenizer = word_tokenizer("m", "M")
+    folder = tmp_path_factory.mktemp("models") / "judge"
+    config = copy.deepcopy(llama_config)
+    config.vocab_size = len(tokenizer)
+    torch.manual_seed(5)
+    model = LlamaForCausalLM(config)
+    with torch.no_grad():
+        first, second = tokenizer.convert_tokens_to_ids(["m", "M"])
+        direction = torch.randn(config.hidden_size)
+        model.lm_head.weight.zero_()
+        model.lm_head.weight[first], model.lm_head.weight[second] = direction, -direction
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def has_verdict(row: dict) -> bool:
+    """The other letter is among the least likely of all words, so that the probability is 0 or 1."""
+    return row["said"] in ("m", "M") and row["preference"] in (1.0, 2.0)
+
+
+def test_the_judge_of_these_tests_says_one_of_the_two(judge):
+    """Of vLLM this needs only what any engine does: the likeliest word."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(judge)
+    asked = tokenizer("<user> w1 what is w2 <assistant>", return_tensors="pt", return_token_type_ids=False)
+    logits = AutoModelForCausalLM.from_pretrained(judge)(**asked).logits[0, -1]
+    assert tokenizer.decode(logits.argmax()) in ("m", "M")
+    assert logits.topk(2).values.diff().abs() > 1e-3
+
+
 @pytest.mark.slow
 @pytest.mark.vllm
-def test_a_real_server(tmp_path, policy, capfd):
-    """vLLM's OpenAI-compatible server with a tiny model: its replies are read, and a second pass asks nothing."""
+def test_a_real_server(tmp_path, judge, capfd):
+    """vLLM's OpenAI-compatible server with a tiny model: its verdicts are read, and a second pass asks nothing."""
     pytest.importorskip("vllm", reason="vLLM is not installed", exc_type=ImportError)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -197,7 +239,7 @@ def test_a_real_server(tmp_path, policy, capfd):
         "OMP_NUM_THREADS": "1",
     }
     settings |= {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(policy), "--port", str(port)]
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(judge), "--port", str(port)]
     command += ["--served-model-name", "tiny", "--dtype", "float32", "--enforce-eager", "--max-model-len", "256"]
     command += ["--no-enable-chunked-prefill", "--max-num-batched-tokens", "4096", "--block-size", "32"]
     log = (tmp_path / "server.log").open("w")
@@ -210,10 +252,10 @@ def test_a_real_server(tmp_path, policy, capfd):
         files = write(tmp_path, [["w4"], ["w5"], ["w6"]])
         endpoint = Endpoint(base_url=f"http://127.0.0.1:{port}/v1", model="tiny", concurrency=2)
         asked = {"kind": "endpoint", "endpoint": endpoint, "prompt": tmp_path / "short.txt", "verdict": "logprobs"}
-        _, facts = judged(tmp_path, "alpaca_eval", files, **asked)
-        assert (facts["asked"], facts["judgments"]) == (3, 3)
+        rows, facts = judged(tmp_path, "alpaca_eval", files, **asked)
+        assert (facts["asked"], facts["judgments"], facts["no_verdict"]) == (3, 3, 0)
         assert facts["prompt_tokens"] > 0
-        assert facts["no_verdict"] == 3  # its vocabulary has neither m nor M: counted, and not guessed
+        assert all(map(has_verdict, rows))
         assert judged(tmp_path, "alpaca_eval", files, **asked)[1]["asked"] == 0
     finally:
         server.kill()
@@ -223,16 +265,41 @@ def test_a_real_server(tmp_path, policy, capfd):
 
 @pytest.mark.slow
 @pytest.mark.vllm
-def test_a_chat_model_in_this_process(tmp_path, policy):
-    """vLLM without a server: the same requests, the same cache."""
+def test_a_chat_model_in_this_process(tmp_path, judge):
+    """vLLM without a server: the same requests, the same cache; what is too long for the model is refused and said."""
     pytest.importorskip("vllm", reason="vLLM is not installed", exc_type=ImportError)
     (tmp_path / "short.txt").write_text("<|im_start|>user\nw1 {instruction} w2 {output_1} w3 {output_2}\n<|im_end|>\n")
-    files = write(tmp_path, [["w4"], ["w5"], ["w6"]])
-    asked = {"kind": "vllm", "model": policy, "prompt": tmp_path / "short.txt", "verdict": "logprobs"}
+    files = write(tmp_path, [["w4"], ["w5"], ["w6 " * 300]])
+    asked = {"kind": "vllm", "model": judge, "prompt": tmp_path / "short.txt", "verdict": "logprobs"}
     rows, facts = judged(tmp_path, "alpaca_eval", files, **asked)
-    assert (facts["asked"], facts["no_verdict"]) == (3, 3)  # it has no word for its verdict
+    assert (facts["asked"], facts["no_verdict"], facts["refused"]) == (3, 1, 1)
+    assert all(map(has_verdict, rows[:2]))
+    assert "tokens, and prompt and answer may have 256" in rows[2]["said"]
     again, facts = judged(tmp_path, "alpaca_eval", files, **asked)
-    assert (again, facts["asked"]) == (rows, 0)
+    assert (again, facts["asked"]) == (rows, 1)  # a refusal is not kept
+
+
+def test_a_kill_in_the_process_of_the_judge_loses_what_was_in_flight(tmp_path, monkeypatch):
+    """Replies are kept as they come; `refused` ones are not."""
+    asked = []
+
+    def chat(model, requests, vllm):
+        for i, request in enumerate(requests):
+            if len(asked) == 2:
+                asked.append("killed")
+                raise KeyboardInterrupt
+            asked.append(request.messages[-1]["content"])
+            yield Reply("", refused="too long") if i == 0 else Reply("m")
+
+    monkeypatch.setattr(judges, "_chat", chat)
+    ask = judges.ask_in_process(tmp_path / "model", tmp_path / "replies")
+    requests = [ChatRequest([{"role": "user", "content": str(i)}], max_tokens=1) for i in range(4)]
+    with pytest.raises(KeyboardInterrupt):
+        ask(requests)
+    found = ask(requests)
+    assert asked == ["0", "1", "killed", "0", "2", "3"]
+    assert [reply.refused or reply.text for reply in found.replies] == ["too long", "m", "m", "m"]
+    assert found.facts == {"model": "model", "requests": 4, "asked": 3, "refused": 1}
 
 
 def wait_for(url: str, server: subprocess.Popen, log: Path) -> None:

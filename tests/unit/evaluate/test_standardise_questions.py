@@ -108,6 +108,13 @@ def test_a_question_with_too_few_turns_is_named(tmp_path):
         standard(tmp_path, "mt_bench", [FASTCHAT[0], {**FASTCHAT[1], "turns": ["one"]}])
 
 
+def test_a_damaged_file_is_named(tmp_path):
+    (tmp_path / "raw.parquet").write_bytes(b"PAR1 and no more")
+    args = Args("mt_bench", tmp_path / "raw.parquet", tmp_path / "questions.parquet")
+    with pytest.raises(StudyError, match=r"raw\.parquet: not a whole Parquet file"):
+        standardise_questions.main(args)
+
+
 def test_a_file_of_another_kind(tmp_path):
     with pytest.raises(StudyError, match=r"raw\.parquet: not the layout of arena_hard as published"):
         standard(tmp_path, "arena_hard", [{"a": 1}], arena(1)[1])

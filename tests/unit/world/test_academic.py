@@ -80,9 +80,9 @@ def test_canonical_solutions_pass_and_others_fail(rows):
     for name in ("humaneval", "mbpp"):
         for row in rows[name][:5]:
             right = row["canonical_solution"] if name == "humaneval" else row["code"]
-            exec(program(name, row, right), {})
+            exec(program(name, row, right, chat=False), {})
             wrong = (
                 "    return None\n" if name == "humaneval" else f"def {row['code'].split('(')[0][4:]}(x): return None\n"
             )
             with pytest.raises(AssertionError):
-                exec(program(name, row, wrong), {})
+                exec(program(name, row, wrong, chat=False), {})
