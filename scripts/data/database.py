@@ -93,6 +93,22 @@ def raw_view(connection: "DuckDBPyConnection", path: Path) -> dict[str, "DuckDBP
         return dict(zip(raw.columns, raw.types, strict=True))
 
 
+def lists_view(connection: "DuckDBPyConnection", path: Path, columns: Sequence[str]) -> None:
+    """Let queries read some columns of lists as the view `lists`, each with the smallest of its fields alone.
+
+    That is enough for the lists' lengths; DuckDB would read all their fields.
+    """
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(path)
+    sizes = {file.schema.column(i).path: 0 for i in range(len(file.schema))}
+    for group in map(file.metadata.row_group, range(file.num_row_groups)):
+        for field in map(group.column, range(group.num_columns)):
+            sizes[field.path_in_schema] += field.total_compressed_size
+    smallest = [min((path for path in sizes if path.startswith(f"{name}.")), key=sizes.__getitem__) for name in columns]
+    connection.register("lists", file.read(columns=smallest))
+
+
 def write(
     connection: "DuckDBPyConnection",
     select: str,
@@ -120,6 +136,12 @@ def check_count(what: object, read: int, kept: int, dropped: int) -> None:
     """What was read is kept or dropped: no row is lost without a reason, and none comes twice."""
     if kept + dropped != read:
         raise StudyError(f"{what}: {read} rows were read, but {kept} kept and {dropped} dropped; this is a defect.")
+
+
+def check_adapted(what: object, expected: int, made: int) -> None:
+    """An adapter has made as many rows of a raw file as there must be: none is lost before it can get a reason."""
+    if made != expected:
+        raise StudyError(f"{what}: the file holds {expected} rows, but {made} were made; this is a defect.")
 
 
 def quoted(path: Path) -> str:

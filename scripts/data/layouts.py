@@ -1,7 +1,8 @@
 """Adapters from a published layout: an SQL file that creates the empty table `layout`, then selects from `raw`.
 
 The table says which columns the adapter reads and of which type, so that a file of another shape is refused before the
-query runs, in the words of the file and not of the database. A file may hold more columns than that.
+query runs, in the words of the file and not of the database. A file may hold more columns than that. Where a row of the
+file does not become one row, a third statement says how many there must be.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scripts.common.errors import StudyError
-from scripts.data.database import query, raw_view
+from scripts.data.database import lists_view, query, raw_view, value
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -28,10 +29,20 @@ def adapted(connection: "DuckDBPyConnection", file: Path, adapter: str) -> str:
         StudyError: the file has not the layout that the adapter reads.
     """
     found = raw_view(connection, file)
-    needed, select = _load(connection, adapter)
+    needed, select, _ = _load(connection, adapter)
     if misfits := problems(found, needed):
         raise _refusal(file, {adapter: misfits}, found)
     return select
+
+
+def number_of_rows(connection: "DuckDBPyConnection", file: Path, adapter: str) -> int:
+    """How many rows an adapter must make of `file`, which is the view `raw`, found without reading its lists' texts."""
+    needed, _, count = _load(connection, adapter)
+    if count is None:
+        return value(connection, "SELECT count(*) FROM raw")
+    if lists := [name for name, kind in needed.items() if kind.id == "list"]:
+        lists_view(connection, file, lists)
+    return value(connection, count)
 
 
 def recognise(connection: "DuckDBPyConnection", file: Path, adapters: Sequence[str]) -> tuple[str, str]:
@@ -43,7 +54,7 @@ def recognise(connection: "DuckDBPyConnection", file: Path, adapters: Sequence[s
     found = raw_view(connection, file)
     misfits = {}
     for adapter in adapters:
-        needed, select = _load(connection, adapter)
+        needed, select, _ = _load(connection, adapter)
         misfits[adapter] = problems(found, needed)
         if not misfits[adapter]:
             return adapter, select
@@ -68,13 +79,14 @@ def problems(found: Mapping[str, "DuckDBPyType"], needed: Mapping[str, "DuckDBPy
     return lines
 
 
-def _load(connection: "DuckDBPyConnection", adapter: str) -> tuple[dict[str, "DuckDBPyType"], str]:
-    """The columns that an adapter reads, and its query."""
-    create, select = connection.extract_statements(query(adapter))
+def _load(connection: "DuckDBPyConnection", adapter: str) -> tuple[dict[str, "DuckDBPyType"], str, str | None]:
+    """The columns that an adapter reads, its query, and the one that counts the rows which the former must return."""
+    create, select, *count = connection.extract_statements(query(adapter))
     connection.execute("DROP TABLE IF EXISTS layout")
     connection.execute(create)
     layout = connection.table("layout")
-    return dict(zip(layout.columns, layout.types, strict=True)), select.query.strip().removesuffix(";")
+    needed = dict(zip(layout.columns, layout.types, strict=True))
+    return needed, select.query.strip().removesuffix(";"), count[0].query if count else None
 
 
 def _refusal(file: Path, misfits: Mapping[str, Sequence[str]], found: Mapping[str, "DuckDBPyType"]) -> StudyError:

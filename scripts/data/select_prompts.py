@@ -23,7 +23,7 @@ from scripts.common.errors import StudyError
 from scripts.common.tables import DROPPED_PROMPTS, PROMPTS
 from scripts.data import layouts
 from scripts.data.contamination import find_contaminated
-from scripts.data.database import MEMORY_MB, check_count, connect, explained, query, value, write
+from scripts.data.database import MEMORY_MB, check_adapted, check_count, connect, explained, query, value, write
 from scripts.data.encoding import located
 from scripts.data.near_duplicates import find_near_duplicates
 
@@ -91,9 +91,11 @@ def main(args: Args) -> dict:
             adapter, select = layouts.recognise(connection, path, LAYOUTS)
             with located(path), explained(f"{name}: {path} as {adapter}"):
                 connection.execute(f"CREATE OR REPLACE TEMP VIEW collection AS {select}")
+                rows = layouts.number_of_rows(connection, path, adapter)
                 values = {"name": name, "seed": args.seed, "cap": args.caps.get(name)}
                 drawn = value(connection, f"INSERT INTO prompts {query('drawn_prompts.sql')}", values)
-                left_out += value(connection, "SELECT count(*) FROM raw") - drawn
+                check_adapted(f"{path} as {adapter}", min(rows, args.caps.get(name, rows)), drawn)
+                left_out += rows - drawn
         with explained(", ".join(map(str, args.raw))):
             connection.execute(f"CREATE TABLE read_prompts AS {query('read_prompts.sql')}")
             connection.execute(f"CREATE VIEW asked AS {query('asked_prompts.sql')}")

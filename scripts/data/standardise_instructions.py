@@ -16,7 +16,7 @@ from scripts.common.command import Input, Output
 from scripts.common.errors import StudyError
 from scripts.common.tables import DROPPED_INSTRUCTIONS, INSTRUCTIONS
 from scripts.data import layouts
-from scripts.data.database import MEMORY_MB, check_count, connect, explained, query, value, write
+from scripts.data.database import MEMORY_MB, check_adapted, check_count, connect, explained, query, value, write
 from scripts.data.encoding import located
 
 LAYOUTS = (  # the first that fits: those with an input come before those that do without
@@ -54,7 +54,9 @@ def main(args: Args) -> dict:
         for name, path in files:
             adapter, select = layouts.recognise(connection, path, LAYOUTS)
             with located(path), explained(f"{path} as {adapter}"):
-                connection.execute(f"INSERT INTO conversations SELECT $name, messages FROM ({select})", {"name": name})
+                insert = f"INSERT INTO conversations SELECT $name, messages FROM ({select})"
+                made = value(connection, insert, {"name": name})
+                check_adapted(f"{path} as {adapter}", layouts.number_of_rows(connection, path, adapter), made)
         with explained(", ".join(map(str, args.raw))):
             connection.execute(f"CREATE TEMP TABLE judged_conversations AS {query('judged_conversations.sql')}")
             reasons = connection.execute(query("conversation_reasons.sql")).fetchall()

@@ -1,7 +1,8 @@
 """Bring a preference data set from its published layout to standard pairs (prompt, chosen, rejected), by SQL.
 
 An adapter, `scripts/data/sql/sources/{adapter}.sql`, reads one published layout. It drops nothing: a pair that it can't
-vouch for carries a `defect`, and `filter_preferences` puts it aside with that reason (Appendix B.1).
+vouch for carries a `defect`, and `filter_preferences` puts it aside with that reason (Appendix B.1). There must be as
+many pairs as the file holds: one a row, or as many as the adapter's last statement counts.
 
     python -m scripts.data.standardise_preferences --raw results/demo/data/raw/preferences/hh_rlhf.parquet \\
         --source hh_rlhf --adapter hh_rlhf --output results/demo/data/standard/hh_rlhf.parquet
@@ -14,7 +15,7 @@ from scripts.common.command import Input, Output
 from scripts.common.errors import StudyError
 from scripts.common.tables import STANDARD
 from scripts.data import layouts
-from scripts.data.database import MEMORY_MB, QUERIES, connect, explained, query, value, write
+from scripts.data.database import MEMORY_MB, QUERIES, check_adapted, connect, explained, query, value, write
 from scripts.data.encoding import located
 
 
@@ -41,6 +42,8 @@ def main(args: Args) -> dict:
             rows = value(connection, "SELECT count(*) FROM raw")
         values, about = {"source": args.source}, f"{args.source}: {args.raw}"
         pairs = write(connection, query("standard_pairs.sql"), args.output, STANDARD, values, about)
+        with explained(about):
+            check_adapted(f"{about} as {adapter}", layouts.number_of_rows(connection, args.raw, adapter), pairs)
     return {"rows": rows, "pairs": pairs}
 
 

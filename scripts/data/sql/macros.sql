@@ -75,6 +75,8 @@ CREATE MACRO compared(a, b) AS CASE
     WHEN b.score > a.score THEN comparison(b, a, NULL)
     ELSE comparison(a, b, NULL)
 END;
+CREATE MACRO number_of_comparisons(responses) AS
+    CASE WHEN coalesce(responses, 0) < 2 THEN 1 ELSE responses * (responses - 1) // 2 END;
 -- Every two of a prompt's responses {response, score} (App. B.1: "all the possible comparisons"); where there are no
 -- two of them, one row that says so, since no row of the source may vanish.
 CREATE MACRO comparisons(responses) AS CASE

@@ -8,6 +8,7 @@ import pytest
 
 from scripts.common import tables
 from scripts.common.errors import StudyError
+from scripts.data.database import query
 from scripts.data.standardise_preferences import Args, main
 from tests.unit.data import reference
 
@@ -138,6 +139,15 @@ def test_invalid_utf8_is_shown_with_its_place(tmp_path, source):
     whole = (tmp_path / "raw.parquet").read_bytes()
     (tmp_path / "raw.parquet").write_bytes(whole.replace("q\u00e9\u00e9".encode(), b"q\xe9\xe9\xe9\xe9"))
     refused(tmp_path, source, rf"^{source}: .*not valid UTF8.*column '{column}' of row 2\.")
+
+
+@every_source
+def test_a_pair_that_gets_lost_is_missed(tmp_path, source, monkeypatch):
+    pq.write_table(table(source, *[GOOD[source]] * 3), tmp_path / "raw.parquet")
+    lossy = query("standard_pairs.sql").replace("FROM adapted;", "FROM adapted LIMIT 2;")
+    monkeypatch.setattr("scripts.data.standardise_preferences.query", lambda name: lossy)
+    with pytest.raises(StudyError, match=rf"^{source}: .* as sources/{source}.sql: the file holds 3 rows, but 2 were"):
+        main(Args(tmp_path / "raw.parquet", source, tmp_path / "standard.parquet"))
 
 
 @every_source

@@ -29,3 +29,6 @@ SELECT
     [message('user', instruction)] AS prompt,
     pair.*
 FROM pairs;
+
+SELECT coalesce(sum(number_of_comparisons(len(responses))), 0)
+FROM lists;

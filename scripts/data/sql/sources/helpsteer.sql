@@ -24,3 +24,16 @@ SELECT
     [message('user', prompt)] AS prompt,
     pair.*
 FROM pairs;
+
+WITH prompts AS (
+    SELECT count(*) AS responses
+    FROM raw
+    WHERE prompt IS NOT NULL
+    GROUP BY prompt
+    UNION ALL
+    SELECT 1
+    FROM raw
+    WHERE prompt IS NULL
+)
+SELECT coalesce(sum(number_of_comparisons(responses)), 0)
+FROM prompts;

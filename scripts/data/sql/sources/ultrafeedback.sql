@@ -20,3 +20,6 @@ SELECT
     [message('user', instruction)] AS prompt,
     pair.*
 FROM pairs;
+
+SELECT coalesce(sum(number_of_comparisons(len(completions))), 0)
+FROM lists;
