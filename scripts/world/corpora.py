@@ -3,7 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, pairwise
 
 import pyarrow as pa
 
@@ -20,18 +20,34 @@ def documents(n: int, rng: random.Random, without: set[str]) -> list[Row]:
     return [conversation([(prompt, writers.respond(prompt.task, writers.BASE, rng))]) for prompt in prompts]
 
 
-def instructions(n: int, pool: PromptPool, rng: random.Random) -> list[Row]:
-    """Demonstrations of mixed quality, ShareGPT style; a tenth of them has an earlier round."""
+def instructions(n: int, pool: PromptPool, rng: random.Random) -> tuple[list[Row], dict[str, int]]:
+    """Demonstrations of mixed quality, ShareGPT style: `n` usable ones, a tenth of which has an earlier round; and
+    planted defects.
+
+    Returns:
+        The rows, and the number of those to be dropped by reason.
+    """
     prompts = pool.draw_evenly(facts.FAMILIES, n, "instructions")
     rounds = [(prompt, writers.respond(prompt.task, writers.DEMO, rng)) for prompt in prompts]
     multi_turn = [i > 0 and i % MULTI_TURN_EVERY == MULTI_TURN_EVERY - 1 for i in range(n)]
-    return [conversation(rounds[i - 1 : i + 1] if multi_turn[i] else [rounds[i]]) for i in range(n)]
+    usable = [conversation(rounds[i - 1 : i + 1] if multi_turn[i] else [rounds[i]]) for i in range(n)]
+    planted = defects.number_planted(n)
+    wrong = {
+        defects.EMPTY_ROUND: [conversation([(prompt, "")]) for prompt, _ in rounds[:planted]],
+        defects.ROLES_DO_NOT_ALTERNATE: [
+            conversation([(asked, None), answered]) for (asked, _), answered in pairwise(rounds[: planted + 1])
+        ],
+    }
+    return [*usable, *chain(*wrong.values())], {reason: len(found) for reason, found in wrong.items()}
 
 
-def conversation(rounds: Sequence[tuple[Prompt, str]]) -> Row:
+def conversation(rounds: Sequence[tuple[Prompt, str | None]]) -> Row:
+    """Turns as in ShareGPT; where a round has no response, the next question follows at once."""
     turns = []
     for prompt, response in rounds:
-        turns += [{"from": "human", "value": prompt.text}, {"from": "gpt", "value": response}]
+        turns.append({"from": "human", "value": prompt.text})
+        if response is not None:
+            turns.append({"from": "gpt", "value": response})
     return {"conversations": turns}
 
 

@@ -27,6 +27,8 @@ BEYOND_FIVE_PAIRS = "beyond_five_pairs"
 IN_GSM8K_TRAIN = "in_gsm8k_train"
 CONTAMINATED = "contaminated"
 NEAR_DUPLICATE = "near_duplicate"
+UNPARSABLE = "unparsable"
+SINGLE_RESPONSE = "single_response"
 
 SHARE = 0.01
 """Planted items of each kind, as a share of the pairs that a source shall hold; at least `FEWEST`."""
@@ -103,6 +105,24 @@ def near_copies(items: Sequence[Item], n: int) -> list[Item]:
     return [replace(item, defect=NEAR_DUPLICATE, context=_asked(item, insistent(item.question))) for item in items[-n:]]
 
 
+def unparsable(items: Sequence[Item], n: int) -> list[Item]:
+    """The first `n` items again, for the renderer of the source to leave out the mark of a turn."""
+    return [replace(item, defect=UNPARSABLE) for item in items[:n]]
+
+
+def single(items: Sequence[Item], n: int) -> list[Item]:
+    """The first `n` items again with their best response alone; a mark said twice keeps them apart from the others."""
+    return [
+        replace(
+            item,
+            defect=SINGLE_RESPONSE,
+            context=_asked(item, insistent(item.question)),
+            responses=item.responses[:1],
+        )
+        for item in items[:n]
+    ]
+
+
 def doubled_blank(question: str) -> str:
     """The same question, white space aside."""
     return question.replace(" ", "  ", 1)
@@ -116,7 +136,7 @@ def insistent(question: str) -> str:
 def fates_of_scores(
     question: str, scored: Sequence[tuple[str, float]], minimum_margin: float, defect: str | None
 ) -> Fates:
-    """What becomes of all pairs of scored responses to a question.
+    """What becomes of all pairs of scored responses to a question; of one response alone there is none to keep.
 
     Args:
         question: text of the user's message.
@@ -124,6 +144,8 @@ def fates_of_scores(
         minimum_margin: pairs whose scores differ by less are dropped.
         defect: of the item; a copy's pairs are duplicates where nothing else is wrong with them.
     """
+    if len(scored) == 1:
+        return Counter({SINGLE_RESPONSE: 1})
     return Counter(
         _fate_of_scores(question, one, other, minimum_margin, defect) for one, other in combinations(scored, 2)
     )

@@ -1,9 +1,9 @@
 """Make the raw data of the miniature world: what a study would otherwise retrieve, in the schemas as published.
 
 The preference sources hold exactly the pairs asked for that survive the filters, and beside them planted defects, whose
-number is written to `defects.json`; so does the file of prompts. All prompts are different: no source shares one with
-another, with the prompts of the online iterations or with RewardBench, save where that is the defect; only the
-pretraining documents repeat prompts of the sources.
+number is written to `defects.json`; so do the files of prompts and of instructions. All prompts are different: no
+source shares one with another, with the prompts of the online iterations or with RewardBench, save where that is the
+defect; only the pretraining documents repeat prompts of the sources.
 
     python -m scripts.world.generate_world --seed 1 --output results/demo/world/raw \\
         --world.pretraining-documents 12000 --world.instructions 2400 --world.prompts 2600 --world.reward-bench 100 \\
@@ -54,7 +54,9 @@ def main(args: Args) -> dict[str, Any]:
     evaluated = [Prompt(row["prompt"], parse(row["prompt"])) for row in bench]
     prompts, planted_prompts = corpora.prompts(args.world.prompts, pool, evaluated)
     raw = {name: make(_desk(args, name, pool, evaluated), n) for name, make, n in _wanted(args.world)}
-    instructions = corpora.instructions(args.world.instructions, pool, _stream(args.seed, "instructions"))
+    instructions, planted_instructions = corpora.instructions(
+        args.world.instructions, pool, _stream(args.seed, "instructions")
+    )
     chat = chat_benchmarks(args, pool)
     asked = benchmarks.texts(*(chat[f"{name}.jsonl.gz"] for name in ("alpaca_eval", "mt_bench", "arena_hard")))
     unseen = {row["prompt"] for row in (*bench, *prompts)} | asked
@@ -75,7 +77,7 @@ def main(args: Args) -> dict[str, Any]:
     for name, content in rows.items():
         _write(args.output / name, content)
     planted = {name: {why: made.fates[why] for why in sorted(made.fates) if why != KEPT} for name, made in raw.items()}
-    planted["prompts"] = planted_prompts
+    planted |= {"prompts": planted_prompts, "instructions": planted_instructions}
     with publish(args.output / "defects.json") as temporary:
         temporary.write_text(json.dumps(planted, indent=1) + "\n")
     return {

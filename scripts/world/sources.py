@@ -50,14 +50,18 @@ def hh_rlhf(desk: Desk, pairs: int) -> Raw:
     items = with_defects(desk, CHAT, asked, reasons, turns=True)
     items += defects.near_copies(asked, defects.number_planted(pairs))
     desk.rng.shuffle(items)
+    items += defects.unparsable(asked, defects.number_planted(pairs))
     return Raw([_hh_rlhf_row(item) for item in items], fates_of_pairs(items))
 
 
 def _hh_rlhf_row(item: Item) -> Row:
-    return {
+    sides = {
         "chosen": dialogue((*item.context, ("assistant", item.chosen))),
         "rejected": dialogue((*(item.rejected_context or item.context), ("assistant", item.rejected))),
     }
+    if item.defect == defects.UNPARSABLE:
+        return {side: text.removeprefix("\n\nHuman: ") for side, text in sides.items()}
+    return sides
 
 
 def dialogue(turns: Sequence[Turn]) -> str:
@@ -76,10 +80,10 @@ def ultrafeedback(desk: Desk, pairs: int) -> Raw:
         scored = [(r.text, fine_grained_score(r.utility)) for r in item.responses]
         return defects.fates_of_scores(item.question, scored, ULTRAFEEDBACK_MARGIN, item.defect)
 
-    items = scored_items(desk, CHAT, COMPLETIONS, pairs, fates)
-    items += defects.copies(items, defects.number_planted(pairs))
-    items += _unusable(desk, pairs)
+    usable = scored_items(desk, CHAT, COMPLETIONS, pairs, fates)
+    items = [*usable, *defects.copies(usable, defects.number_planted(pairs)), *_unusable(desk, pairs)]
     desk.rng.shuffle(items)
+    items += defects.single(usable, defects.number_planted(pairs))
     return Raw([_ultrafeedback_row(desk, item) for item in items], sum(map(fates, items), Counter()))
 
 
@@ -129,11 +133,12 @@ def helpsteer(desk: Desk, pairs: int) -> Raw:
         scored = [(r.text, sum(helpfulness_and_correctness(r.utility)) / 2) for r in item.responses]
         return defects.fates_of_scores(item.question, scored, HELPSTEER_MARGIN, item.defect)
 
-    items = scored_items(desk, CHAT, COMPLETIONS, pairs, fates)
+    usable = scored_items(desk, CHAT, COMPLETIONS, pairs, fates)
     # The rows of an exact copy would join those of the original: pairs are formed of all responses to one prompt.
-    items += defects.copies(items, defects.number_planted(pairs), exact=False)
-    items += _unusable(desk, pairs)
+    copies = defects.copies(usable, defects.number_planted(pairs), exact=False)
+    items = [*usable, *copies, *_unusable(desk, pairs)]
     desk.rng.shuffle(items)
+    items += defects.single(usable, defects.number_planted(pairs))
     rows = chain.from_iterable(_helpsteer_rows(desk, item) for item in items)
     return Raw(list(rows), sum(map(fates, items), Counter()))
 
@@ -255,12 +260,14 @@ def nectar(desk: Desk, pairs: int) -> Raw:
     reasons = (*UNUSABLE, defects.ROLES_DO_NOT_ALTERNATE)
     ranked = desk.items_by(NECTAR_WRITERS, facts.FAMILIES, pairs, responses=(2, 2))
     items = with_defects(desk, facts.FAMILIES, ranked, reasons, turns=True)
+    items += defects.unparsable(ranked, defects.number_planted(pairs))
     return Raw([_nectar_row(item) for item in items], fates_of_pairs(items))
 
 
 def _nectar_row(item: Item) -> Row:
+    asked = dialogue((*item.context, ("assistant", "")))
     return {
-        "prompt": dialogue((*item.context, ("assistant", ""))),
+        "prompt": asked.removesuffix("\n\nAssistant: ") if item.defect == defects.UNPARSABLE else asked,
         "answers": [
             {"answer": response.text, "model": response.writer, "rank": float(rank)}
             for rank, response in enumerate(item.responses, start=1)

@@ -58,9 +58,10 @@ def test_every_chat_benchmark_has_a_score_for_every_policy(built):
         assert rows.filter(pl.col("policy").is_null())[f"{column}_note"].unique().to_list() == ["not run"]
 
 
-def test_dropped_pairs_are_exactly_the_planted_ones(built):
+def test_dropped_rows_are_exactly_the_planted_ones(built):
     planted = json.loads((built.results / "world/raw/defects.json").read_text())
-    tables = {source: f"dropped/{source}.parquet" for source in planted} | {"prompts": "dropped_prompts.parquet"}
+    tables = {source: f"dropped/{source}.parquet" for source in planted}
+    tables |= {name: f"dropped_{name}.parquet" for name in ("prompts", "instructions")}
     for source, reasons in planted.items():
         dropped = pl.read_parquet(built.results / "data" / tables[source])
         found = dict(dropped["reason"].value_counts().iter_rows())

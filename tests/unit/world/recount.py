@@ -54,6 +54,9 @@ def bare(*texts: str) -> str:
 
 def hh_rlhf(rows: list[Row]) -> Iterator[Judged]:
     for row in rows:
+        if not all(row[side].startswith("\n\nHuman: ") for side in ("chosen", "rejected")):
+            yield "unparsable", [], "", "", 1.0
+            continue
         one, other = dialogue(row["chosen"]), dialogue(row["rejected"])
         defect = None
         if not all(text.strip() for _, text in one + other):
@@ -100,9 +103,10 @@ def ultrainteract(rows: list[Row]) -> Iterator[Judged]:
 def nectar(rows: list[Row]) -> Iterator[Judged]:
     for row in rows:
         *context, last = dialogue(row["prompt"])
-        assert last == ("assistant", "")
         ranked = sorted(row["answers"], key=lambda answer: answer["rank"])
         defect = None if alternates(context) else "roles_do_not_alternate"
+        if last != ("assistant", ""):
+            defect = "unparsable"
         yield defect, context, ranked[0]["answer"], ranked[-1]["answer"], 1.0
 
 
@@ -149,7 +153,8 @@ def code_ultrafeedback(rows: list[Row]) -> Iterator[Judged]:
         known = [(text, float(rating)) for text, rating in scored if rating != "N/A"]
         for _ in range(len(scored) * (len(scored) - 1) // 2 - len(known) * (len(known) - 1) // 2):
             yield "null_value", [("user", row["instruction"])], scored[0][0], scored[1][0], 0.0
-        yield from scored_pairs(row["instruction"], known)
+        if len(known) > 1:
+            yield from scored_pairs(row["instruction"], known)
 
 
 def argilla_math(rows: list[Row]) -> Iterator[Judged]:
@@ -204,6 +209,8 @@ def by_margin(margin: float) -> str | None:
 
 
 def scored_pairs(prompt: str, scored: list[tuple[str, float]]) -> Iterator[Judged]:
+    if len(scored) == 1:
+        yield "single_response", [("user", prompt)], scored[0][0], "", 0.0
     for one, other in combinations(scored, 2):
         best, worst = sorted((one, other), key=lambda response: -response[1])
         margin = best[1] - worst[1]

@@ -79,12 +79,12 @@ def test_pairs_and_defects_are_those_announced(source, read, planted, evaluated)
 def test_each_source_has_the_defects_that_its_schema_can_express(planted):
     everywhere = {"empty_round", "same_response", "too_long", "duplicate", "contaminated"}
     beyond = {
-        "hh_rlhf": {"roles_do_not_alternate", "contexts_differ", "near_duplicate"},
-        "ultrafeedback": {"equal_score", "small_margin"},
-        "helpsteer": {"equal_score"},
+        "hh_rlhf": {"roles_do_not_alternate", "contexts_differ", "near_duplicate", "unparsable"},
+        "ultrafeedback": {"equal_score", "small_margin", "single_response"},
+        "helpsteer": {"equal_score", "single_response"},
         "pku_saferlhf": {"contradicted_label"},
         "ultrainteract": {"roles_do_not_alternate"},
-        "nectar": {"roles_do_not_alternate"},
+        "nectar": {"roles_do_not_alternate", "unparsable"},
         "shp": {"contradicted_label", "equal_score", "low_score_ratio", "beyond_five_pairs"},
         "summarisation": set(),
         "code_ultrafeedback": {"equal_score", "null_value"},
@@ -94,6 +94,7 @@ def test_each_source_has_the_defects_that_its_schema_can_express(planted):
     }
     expected = {source: everywhere | more for source, more in beyond.items()}
     expected["summarisation"] -= {"contaminated"}  # the question is a part of a longer turn there
+    expected["instructions"] = {"empty_round", "roles_do_not_alternate"}
     expected["prompts"] = {"empty_round", "duplicate", "contaminated", "near_duplicate"}
     assert {source: set(counts) for source, counts in planted.items()} == expected
     assert min(count for counts in planted.values() for count in counts.values()) >= 2
@@ -119,7 +120,7 @@ def test_a_child_in_a_tree_asks_again_after_its_parents_wrong_turn(read):
 
 def test_prompts_are_disjoint_save_where_that_is_the_defect(read, evaluated, planted):
     asked = {source: recount.last_questions(source, read(FILES[source])) for source in FILES}
-    asked["instructions"] = [row["conversations"][-2]["value"] for row in read("instructions.jsonl.gz")]
+    asked["instructions"] = [row["conversations"][-2]["value"] for row in demonstrations(read)]
     asked["prompts"] = [row["prompt"] for row in read("prompts.jsonl.gz") if row["prompt"].strip()]
     asked["alpaca_eval"] = [row["instruction"] for row in read("alpaca_eval.jsonl.gz")]
     asked["mt_bench"] = [turn for row in read("mt_bench.jsonl.gz") for turn in row["turns"]]
@@ -153,7 +154,24 @@ def test_prompts_and_their_defects_are_those_announced(read, planted, evaluated)
 
 def test_sizes(read):
     assert len(read("documents.jsonl.gz")) == 12_000
-    assert len(read("instructions.jsonl.gz")) == 2_400
+    assert len(demonstrations(read)) == 2_400
+
+
+def demonstrations(read):
+    """The instructions that nothing is wrong with."""
+    return [row for row in read("instructions.jsonl.gz") if fault(row["conversations"]) is None]
+
+
+def fault(turns):
+    if not all(turn["value"].strip() for turn in turns):
+        return "empty_round"
+    alternate = [turn["from"] for turn in turns] == ["human", "gpt"] * (len(turns) // 2)
+    return None if alternate else "roles_do_not_alternate"
+
+
+def test_defects_of_instructions_are_those_announced(read, planted):
+    found = Counter(fault(row["conversations"]) for row in read("instructions.jsonl.gz"))
+    assert found == planted["instructions"] | {None: 2_400}
 
 
 def test_reward_bench_is_labelled_by_gold(read):
@@ -200,8 +218,8 @@ def test_vocabulary_is_closed(demo_world, read):
 
 def test_demonstrations_and_documents(read):
     right = {}
-    for name in ("instructions", "documents"):
-        answers = [turns["conversations"][-2:] for turns in read(f"{name}.jsonl.gz")]
+    for name, rows in {"instructions": demonstrations(read), "documents": read("documents.jsonl.gz")}.items():
+        answers = [turns["conversations"][-2:] for turns in rows]
         found = [inspect(parse(asked["value"]), said["value"]).right_core for asked, said in answers]
         right[name] = sum(found) / len(found)
     assert right["instructions"] == pytest.approx(0.6, abs=0.05)
