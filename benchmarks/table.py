@@ -65,6 +65,7 @@ SCORED, SORTED = "the released code, one response at a time", "batches sorted by
 FIGURES = (
     Figure("generation", "ratio", "generation, tokens a second", "the bare engine, same responses", at_least=0.95),
     Figure("dpo", "speed_up", "DPO, tokens a second", "TRL's trainer with its defaults, same batches", at_least=1.25),
+    Figure("dpo", "over_floor", "DPO, time", "forward and backward alone, same batches", at_most=1.5),
     Figure("dpo", "largest_loss_difference", "DPO, loss of any step", "the same", at_most=1e-5, unit="nats"),
     Figure(
         "packing", "filled", "SFT, token slots filled by packing", "all slots of its blocks", at_least=0.9, unit="%"
