@@ -66,7 +66,7 @@ def run(words: list[str]) -> str:
 
 def fact(name: str, text: str) -> int:
     """Of a command's summary."""
-    return int(re.search(rf"^{name} +(\d+)$", text, re.MULTILINE).group(1))
+    return int(re.search(rf"\b{name}  (\d+)\n", text).group(1))
 
 
 def difference(folder: Path, other: Path) -> float:
