@@ -75,7 +75,7 @@ bench: $(VENV)/.installed ## speed beside what you would otherwise run; limits, 
 	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks.dpo --study results/demo
 	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks.generation --study results/demo
 	$(RUN) OMP_NUM_THREADS=1 MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000 python -m benchmarks.scoring --output benchmarks/results/scoring.json
-	$(RUN) python -m benchmarks.token_counting --tokenizer results/demo/models/base
+	$(RUN) python -m benchmarks.token_counting
 	$(RUN) python -m benchmarks.judge_client --output benchmarks/results/judge_client.json
 	$(RUN) python -m benchmarks.data_plane
 	@$(RUN) python -m benchmarks.table
