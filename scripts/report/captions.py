@@ -57,8 +57,8 @@ CAPTIONS = {  # name of the exhibit's file -> title, caption
     ),
     "table6_benchmarks": (
         "Table 6. How benchmarks are run",
-        "Shots are the examples in a prompt. The paper gives metric and shots; filter and prompt are the harness's own "
-        "(“default”) or a template over a row of the benchmark.",
+        "Shots are the examples in a prompt. The paper gives metric and, in italics, shots; filter and prompt are "
+        "the harness's own (“default”) or a template over a row of the benchmark.",
     ),
     "figure5_prompts": (
         "Figure 5. The prompts",
@@ -79,7 +79,7 @@ CAPTIONS = {  # name of the exhibit's file -> title, caption
     "figure9_evaluation": (
         "Figure 9. All nine benchmarks",
         "Filled bars with 95% intervals: this study's chosen policies on the benchmarks it ran. Hollow bars: the "
-        "paper's models.",
+        "paper's models; in the table that goes with the figure, its numbers are in italics.",
     ),
 }
 

@@ -89,7 +89,11 @@ def table6(path: Path) -> Table:
         state = "run" if ran else "not run"
         lines.append(
             {"benchmark": f"<b>{text(row['benchmark'])}</b>", "metric": text(row["metric"])}
-            | {"shots": number(row["shots"]), "shots, paper": number(row["paper_shots"]), "chat template": template}
+            | {
+                "shots": number(row["shots"]),
+                "shots, paper": f"<i>{number(row['paper_shots'])}</i>",
+                "chat template": template,
+            }
             | {"prompt": text(row["prompt"]), "questions": number(row["n"]), "state": text(state)}
         )
     return Table(lines, "table6", ["metric", "chat template", "prompt", "state"])

@@ -80,9 +80,9 @@ def test_elements_close_and_ids_are_unique(outline):
 def test_all_tables_and_figures_are_there(outline):
     names = "table1 table2 table4 table5 filters filtered-pairs lengths preference-lengths preference-margins"
     names += " figure5 topics table1-subsets table2-chat table4-chat position-bias held-out figure3 length-bias figure8"
-    names += " monitors drift figure6-7 pairs"
+    names += " monitors drift figure6-7 pairs figure9 table3 table4-academic table6 comparison"
     exhibits = names.split()
-    assert {f"exhibit-{name}" for name in exhibits} <= set(outline.ids)
+    assert {"cases", *(f"exhibit-{name}" for name in exhibits)} <= set(outline.ids)
 
 
 def test_numbers_reach_the_page(page, table):
