@@ -59,8 +59,6 @@ def fit(
         begun = checkpoints.shape(resumed) if resumed else None
         _check_shape(trainer, args.optimisation.global_batch, work, begun)
         asked_to_stop = _replace_callbacks(trainer)
-        if resumed:
-            trainer._total_train_tokens = _tokens_before(resumed)  # TRL would count from zero again
         if epoch1:
             _keep_first_epoch(trainer, work / "epoch1", args.optimisation)
         with explained(args.output):
@@ -84,7 +82,7 @@ def fit(
         "examples": len(trainer.train_dataset),
         "repeated_examples": repeated,
         "steps": trainer.state.global_step,
-        "tokens": int(steps[-1]["num_tokens"]),  # read in all steps, by all processes; padding does not count
+        "tokens": trainer.state.num_input_tokens_seen,  # in all steps, by all processes
         "resumed_at_step": int(resumed.name.rpartition("-")[2]) if resumed else 0,
         "first_loss": steps[0]["loss"],
         "last_loss": steps[-1]["loss"],
@@ -166,6 +164,7 @@ def _options(optimisation: Optimisation, seed: int, work: Path) -> dict[str, Any
         "save_strategy": "steps",
         "save_steps": optimisation.checkpoint_steps,
         "save_total_limit": 2,
+        "include_num_input_tokens_seen": "non_padding",  # TRL's own num_tokens begins anew where a job resumes
         "logging_steps": 1,
         "report_to": "none",
     }
@@ -220,12 +219,6 @@ def _check_shape(trainer: "Trainer", global_batch: int, work: Path, begun: Mappi
         f"{args.world_size} processes go on with what {begun['processes']} began: the global batch remains "
         f"{global_batch}, and each accumulates {args.gradient_accumulation_steps} batches"
     )
-
-
-def _tokens_before(checkpoint: Path) -> int:
-    """How many tokens had been trained on when a checkpoint was saved."""
-    history = json.loads((checkpoint / "trainer_state.json").read_text())["log_history"]
-    return int(history[-1]["num_tokens"])
 
 
 def _check_steps(trainer: "Trainer", work: Path, begun: Mapping[str, Any] | None) -> None:
