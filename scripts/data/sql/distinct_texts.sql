@@ -1,12 +1,11 @@
 -- Every distinct text of the standard pairs, named by its digest: messages of prompts and responses.
 WITH texts AS (
     SELECT unnest(contents(prompt)) AS content FROM standard
-    UNION ALL
+    UNION  -- each once
     SELECT chosen FROM standard
-    UNION ALL
+    UNION
     SELECT rejected FROM standard
 )
-SELECT md5(content) AS text_id, any_value(content) AS content
+SELECT md5(content) AS text_id, content
 FROM texts
-WHERE content IS NOT NULL
-GROUP BY text_id;
+WHERE content IS NOT NULL;

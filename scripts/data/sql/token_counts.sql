@@ -1,11 +1,18 @@
 -- The tokens of each pair, a row for each pair_id: the contents of the prompt's messages together, and each response.
 -- A text that is missing has none.
-WITH pairs AS (
-    SELECT DISTINCT ON (pair_id) pair_id, prompt, chosen, rejected
+WITH digests AS (
+    SELECT
+        pair_id,
+        list_transform(contents(prompt), lambda content: md5(content)) AS messages,
+        md5(chosen) AS chosen,
+        md5(rejected) AS rejected
     FROM standard
 ),
+pairs AS (
+    SELECT DISTINCT ON (pair_id) * FROM digests
+),
 messages AS (
-    SELECT pair_id, md5(unnest(contents(prompt))) AS text_id FROM pairs
+    SELECT pair_id, unnest(messages) AS text_id FROM pairs
 ),
 prompts AS (
     SELECT pair_id, sum(tokens) AS tokens
@@ -20,6 +27,6 @@ SELECT
     CAST(coalesce(other.tokens, 0) AS INTEGER) AS rejected_tokens
 FROM pairs
 LEFT JOIN prompts USING (pair_id)
-LEFT JOIN lengths AS preferred ON preferred.text_id = md5(pairs.chosen)
-LEFT JOIN lengths AS other ON other.text_id = md5(pairs.rejected)
+LEFT JOIN lengths AS preferred ON preferred.text_id = pairs.chosen
+LEFT JOIN lengths AS other ON other.text_id = pairs.rejected
 ORDER BY pairs.pair_id;
