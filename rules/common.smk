@@ -649,6 +649,7 @@ def catalog_tables():
         found += [f"{root}/tables/{name}.csv" for name in ("reliability", "accuracy_by_length_gap")]
     if STUDY.evaluation and STUDY.runs:
         found += [f"{root}/evaluation/measures/{policy}.parquet" for policy in POLICIES]
+        found += [f"{root}/evaluation/monitors/{policy}.parquet" for policy in TRAINED]
         rollouts += [(policy, "evaluation", "held_out", STUDY.evaluation.reward) for policy in POLICIES]
     for policy in academic_policies():
         found += [f"{root}/evaluation/academic/{policy}/{table}.parquet" for table in ("scores", "samples")]
@@ -659,7 +660,8 @@ def catalog_tables():
     for *rollout, reward in rollouts:
         found += responses("{study}", *rollout) + rewards("{study}", *rollout, reward)
     found += [f"{root}/tables/{name}.csv" for name in PREFERENCE_TABLES]
-    found += [path for path in page_inputs().values() if str(path).endswith(".csv")]
+    found += [path for path in page_inputs().values() if str(path).endswith((".csv", "case_studies.parquet"))]
+    found += [f"{root}/figures/{figure}.csv" for figure in exhibits()["figures"]]
     return list(dict.fromkeys(found))
 
 

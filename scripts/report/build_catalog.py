@@ -67,6 +67,8 @@ KINDS = (
     Kind("catalog/rewards.sql", "rollouts/*/*/*/rewards/*/*.parquet", tables.REWARDS),
     Kind("catalog/pairs.sql", "runs/*/*/pairs.parquet", tables.ONLINE_PAIRS),
     Kind("catalog/measures.sql", "evaluation/measures/*.parquet", tables.MEASURES),
+    Kind("catalog/policy_monitors.sql", "evaluation/monitors/*.parquet", tables.MONITOR),
+    Kind("catalog/case_studies.sql", "evaluation/case_studies.parquet", tables.CASE_STUDIES),
     Kind("catalog/questions.sql", "evaluation/*/questions.parquet", tables.QUESTIONS),
     Kind("catalog/answers.sql", "evaluation/*/answers/*.parquet", tables.ANSWERS),
     Kind("catalog/annotations.sql", "evaluation/alpaca_eval/judgments/*/*.parquet", tables.ANNOTATIONS),
@@ -80,8 +82,9 @@ KINDS = (
 LOGS = (
     Log("catalog/jobs.sql", "benchmarks/**/*.tsv", "benchmarks"),
     Log("catalog/artifacts.sql", "**/*manifest.json", "manifests"),
+    Log("catalog/replies.sql", "evaluation/replies/*/*.parquet", "tables"),
 )
-REPORTED = "tables/*.csv"  # a view each, named after the file
+REPORTED = ("tables/*.csv", "figures/*.csv")  # a view each, named after the file
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ def main(args: Args) -> dict[str, Any]:
 
 
 def found_tables(folder: Path, named: Iterable[Path] = ()) -> tuple[dict[Kind, list[Path]], list[Path]]:
-    """The tables of each kind that the study has, and those of its report, all in the order of their paths.
+    """The tables of each kind that the study has, and those of its report with the numbers of its figures.
 
     Raises:
         StudyError: a table breaks its contract, a named one is not where a study keeps its tables, or there is none.
@@ -119,9 +122,9 @@ def found_tables(folder: Path, named: Iterable[Path] = ()) -> tuple[dict[Kind, l
         return sorted(path for path in folder.glob(pattern) if not named or path in named)
 
     kinds = {kind: paths for kind in KINDS if (paths := lying(kind.pattern))}
-    reported = lying(REPORTED)
+    reported = [path for pattern in REPORTED for path in lying(pattern)]
     if unknown := named.difference(reported, *kinds.values()):
-        known = ", ".join([*(kind.pattern for kind in KINDS), REPORTED])
+        known = ", ".join([*(kind.pattern for kind in KINDS), *REPORTED])
         raise StudyError(f"--tables {min(unknown)}: no table of a study; below --folder {folder} they are {known}.")
     if not kinds and not reported:
         raise StudyError(f"--folder {folder}: no tables of a study below it; give a folder such as results/demo.")

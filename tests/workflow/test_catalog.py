@@ -47,6 +47,8 @@ def rows_by_file(folder, pattern: str) -> int:
         ("rewards", "rollouts/*/*/*/rewards/*/*.parquet"),
         ("pairs", "runs/*/*/pairs.parquet"),
         ("measures", "evaluation/measures/*.parquet"),
+        ("policy_monitors", "evaluation/monitors/*.parquet"),
+        ("case_studies", "evaluation/case_studies.parquet"),
         ("reward_bench", "evaluation/reward_bench/*.parquet"),
         ("held_out", "evaluation/held_out/*.parquet"),
         ("questions", "evaluation/*/questions.parquet"),
@@ -63,7 +65,7 @@ def test_a_view_has_the_rows_of_its_files(built, catalog, view, pattern):
 
 
 def test_every_csv_table_has_a_view(built, catalog):
-    for path in (built.results / "tables").glob("*.csv"):
+    for path in [*built.results.glob("tables/*.csv"), *built.results.glob("figures/*.csv")]:
         assert catalog.execute(f'SELECT count(*) FROM "{path.stem}"').fetchone() == (pl.read_csv(path).height,), (
             path.name
         )

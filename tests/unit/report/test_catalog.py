@@ -8,6 +8,7 @@ import pytest
 
 from scripts.common import tables
 from scripts.common.errors import StudyError
+from scripts.common.reply_cache import Reply, ReplyCache
 from scripts.report import build_catalog
 from tests.unit.report.conftest import manifest
 
@@ -203,6 +204,37 @@ def test_rollouts_say_whose_they_are():
 def test_columns_that_come_from_paths_and_records(query, expected):
     build()
     assert [tuple(row.values()) for row in ask(query)] == expected
+
+
+def test_what_only_some_studies_have():
+    """Monitors, judges' replies, case studies, the numbers of figures; the report has a table `monitors` of its own."""
+    evaluation = FOLDER / "evaluation"
+    measured = [{"measure": "kl", "value": 1.5, "low": 1.0, "high": 2.0, "n": 4}]
+    tables.write_table(measured, evaluation / "monitors/plain-iter2.parquet", tables.MONITOR)
+    (FOLDER / "tables/monitors.csv").write_text("run,iteration,measure,limit\nplain,2,kl,10\n")
+    case = {"prompt_id": "p0", "prompt": message("?"), "offline_response": "no", "online_response": "yes"}
+    scores = {"offline_score": 0.0, "online_score": 2.0, "difference": 2.0}
+    tables.write_table([case | scores], evaluation / "case_studies.parquet", tables.CASE_STUDIES)
+    (FOLDER / "figures").mkdir()
+    (FOLDER / "figures/figure8_iterations.csv").write_text("run,iteration,value\nplain,1,0.5\n")
+    cache = evaluation / "replies/gpt4"
+    with ReplyCache(cache) as kept:
+        kept.put(
+            "digest 1", "some-model", '{"messages": []}', Reply("A is better", prompt_tokens=7, completion_tokens=3)
+        )
+    build()
+    assert ask("SELECT policy, run, iteration, measure, value FROM policy_monitors") == [
+        {"policy": "plain-iter2", "run": "plain", "iteration": 2, "measure": "kl", "value": 1.5}
+    ]
+    assert ask("SELECT m.value, c.limit FROM policy_monitors m JOIN monitors c USING (run, iteration, measure)") == [
+        {"value": 1.5, "limit": 10}
+    ]
+    assert ask("FROM case_studies") == [case | scores]
+    assert ask("FROM figure8_iterations") == [{"run": "plain", "iteration": 1, "value": 0.5}]
+    with ReplyCache(cache) as kept:
+        kept.put("digest 2", "some-model", "{}", Reply("B is better", completion_tokens=4))
+    spent = "SELECT judge, count(*) AS replies, sum(completion_tokens)::INTEGER AS tokens FROM replies GROUP BY judge"
+    assert ask(spent) == [{"judge": "gpt4", "replies": 2, "tokens": 7}]  # asked after the catalogue was built, too
 
 
 def test_rows_stay_in_the_files():
