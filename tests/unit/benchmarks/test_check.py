@@ -53,9 +53,8 @@ def test_a_figure_is_found_by_its_path_or_is_not_run():
 
 def test_the_table_says_what_was_not_run_what_missed_and_how_busy_the_machine_was(tmp_path):
     (tmp_path / "packing.json").write_text(json.dumps({"filled": 0.987, "machine": ONE}))
-    (tmp_path / "dpo.json").write_text(
-        json.dumps({"speed_up": 1.1, "largest_loss_difference": 1.2e-7, "machine": OTHER})
-    )
+    found = {"speed_up": 1.1, "over_floor": 1.6, "largest_loss_difference": 1.2e-7, "machine": OTHER}
+    (tmp_path / "dpo.json").write_text(json.dumps(found))
     lines = {line.split(" | ")[0].strip("| "): line for line in table.rendered(tmp_path).splitlines()}
     assert "| ≥ 90.0% | 98.7% | `packing` | one, 2 cores |" in lines["SFT, token slots filled by packing"]
     assert "| **1.10×, missed** | `dpo` | other, 2 cores, load 9 |" in lines["DPO, tokens a second"]
