@@ -136,7 +136,7 @@ def test_the_small_study_with_adapters(tmp_path):
     for path, command in trainings.items():
         dpo = "dpo." if path.startswith("runs") else ""
         assert values(command, f"{dpo}optimisation.lora.rank") == ["64"]
-        assert command.startswith("python -m")  # one process
+        assert command.startswith("GPUS_ASKED=1 python -m")  # one process
     assert not any("ultrarm" in path for path in commands)
 
 
@@ -153,7 +153,7 @@ def test_four_bits_and_the_authors_own_sets_laid_over_the_papers_study(tmp_path)
     for path, command in trainings.items():
         dpo = "dpo." if path.startswith("runs") else ""
         assert values(command, f"{dpo}optimisation.lora.quantise") == ["nf4"]
-        assert command.startswith("python -m")  # one process
+        assert command.startswith("GPUS_ASKED=1 python -m")  # one process
     sets = {path: values(command, "hub")[0] for path, command in commands.items() if "scripts.data.retrieve" in command}
     assert sum(path.startswith("data/raw/preferences") for path in sets) == 10
     assert {hub.split("/")[0] for path, hub in sets.items() if "benchmarks" not in path} == {"RLHFlow"}
