@@ -23,7 +23,8 @@ def table3(path: Path) -> Table:
         if any(row["paper"] is not None for row in found.values()):
             muted.append(len(lines))
             lines.append({"policy": "paper", **{COLUMNS[task]: percent(row["paper"]) for task, row in found.items()}})
-    return Table(lines, "table3", muted=muted)
+    tasks = dict.fromkeys(row["task"] for row in rows)
+    return Table(lines, "table3", muted=muted, heat=[COLUMNS[task] for task in tasks])
 
 
 def described(row: Mapping[str, Any]) -> str:
@@ -73,7 +74,8 @@ def table4(path: Path) -> Table:
             line(name, None, {column: interval(row, "difference", "{:+.1f}", 100) for column, row in across})
         if any(row["paper"] is not None for row in found.values()):
             line("paper", None, {column: percent(row["paper"]) for column, row in across})
-    return Table(lines, "table4-academic", ["reward model"], muted)
+    tasks = dict.fromkeys(row["task"] for row in rows)
+    return Table(lines, "table4-academic", ["reward model"], muted, [COLUMNS[task] for task in tasks])
 
 
 def run_cell(row: Mapping[str, Any]) -> str:

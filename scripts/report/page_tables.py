@@ -51,6 +51,8 @@ MONITORED = {
     "distinct_pairs": ("distinct-2, %", "{:.1f}", 100),
 }
 NONE = "–"
+NUMBER = re.compile("[+\N{MINUS SIGN}]?[0-9][0-9,]*(?:[.][0-9]+)?")  # as `number` prints it, at the start of a cell
+DEEPEST = 25  # percent of the accent colour: on more than that, small print is hard to read
 
 
 # --- cells ------------------------------------------------------------------------------------------------------------
@@ -72,6 +74,11 @@ def interval(row: Mapping[str, Any], name: str, form: str, scale: float = 1, low
     return f'{text}<span class="ci">{number(bottom * scale, form)} to {number(top * scale, form)}</span>'
 
 
+def value_of(shown: re.Match[str]) -> float:
+    """What `number` has printed, as NUMBER finds it in a cell."""
+    return float(shown[0].replace(",", "").replace("\N{MINUS SIGN}", "-"))
+
+
 def text(value: Any) -> str:
     return NONE if value is None else html.escape(str(value))
 
@@ -86,6 +93,15 @@ class Table:
     """Columns of words, aligned left as the first is; the others hold numbers."""
     muted: Sequence[int] = ()
     """Indices of rows that hold the paper's numbers or differences."""
+    heat: Sequence[str] = ()
+    """Columns whose numbers are shaded, the deeper the higher; muted rows are not."""
+
+    def shades(self, column: str) -> dict[int, int]:
+        """Row -> percent of the accent colour: from 0 at the column's lowest number to DEEPEST at its highest."""
+        shown = {i: NUMBER.match(row[column]) for i, row in enumerate(self.rows) if i not in self.muted}
+        values = {i: value_of(found) for i, found in shown.items() if found}
+        low, high = min(values.values(), default=0), max(values.values(), default=0)
+        return {i: round(DEEPEST * (value - low) / (high - low)) for i, value in values.items() if value > low}
 
     def __html__(self) -> str:
         import polars as pl
@@ -98,6 +114,9 @@ class Table:
         if self.muted:
             muted = loc.body(rows=list(self.muted))
             built = built.tab_style(style.css("color: var(--muted); font-style: italic"), muted)
+        for column in self.heat:
+            for row, shade in self.shades(column).items():
+                built = built.tab_style(style.css(f"--heat: {shade}%"), loc.body(columns=column, rows=[row]))
         # the library's own colours and sizes are dropped: the page's style sheet sets them, light and dark
         return re.sub(r"<style>.*?</style>", "", built.as_raw_html(), flags=re.DOTALL)
 
@@ -125,7 +144,7 @@ def table1(path: Path) -> Table:
             muted.append(len(lines))
             printed = {s: scaled(found[s]["paper"] if s in found else None) for s in sections}
             lines.append({"model": "paper", "type": text(first["type"]), "mix": text(first["mix"]), **printed, "n": ""})
-    return Table(lines, "table1", ["type", "mix"], muted)
+    return Table(lines, "table1", ["type", "mix"], muted, sections)
 
 
 def table1_subsets(path: Path) -> Table:
@@ -195,7 +214,7 @@ def table2(path: Path, paper: Path) -> Table:
         printed = paper_value(*where, "LC AlpacaEval-2", paper) if chosen.get(row["method"]) == row["policy"] else None
         line["paper, %"] = f"<i>{number(printed, '{:.1f}')}</i>"
         lines.append(line)
-    return Table(lines, "table2")
+    return Table(lines, "table2", heat=[label for label, _, _ in MEASURES.values() if label in lines[0]])
 
 
 def table4(path: Path, paper: Path) -> Table:
@@ -225,7 +244,7 @@ def table4(path: Path, paper: Path) -> Table:
                 }
                 | {"paper, %": ""}
             )
-    return Table(lines, "table4", ["reward model"], muted)
+    return Table(lines, "table4", ["reward model"], muted, [label for label, _, _ in shown.values()])
 
 
 CHAT = {
@@ -250,7 +269,7 @@ def table2_chat(path: Path) -> Table:
             line[label] = chat_cell(row, name, form)
             line[f"{label}, paper"] = f"<i>{number(row[f'{name}_paper'], form)}</i>"
         lines.append(line)
-    return Table(lines, "table2-chat", muted=muted)
+    return Table(lines, "table2-chat", muted=muted, heat=[label for label, _ in CHAT.values()])
 
 
 def chat_cell(row: Mapping[str, Any], name: str, form: str) -> str:
@@ -283,7 +302,7 @@ def table4_chat(path: Path) -> Table:
             muted.append(len(lines))
             printed = {label: number(row[f"{name}_paper"], form) for name, (label, form) in CHAT.items()}
             lines.append({"run": "paper", **rest, **printed, "characters": ""})
-    return Table(lines, "table4-chat", ["reward model"], muted)
+    return Table(lines, "table4-chat", ["reward model"], muted, [label for label, _ in CHAT.values()])
 
 
 def table5(path: Path) -> Table:

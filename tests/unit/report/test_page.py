@@ -158,6 +158,15 @@ def test_cells():
     assert page_tables.interval(row, "x", "{:.0f}", 100) == "50"
 
 
+def test_shades_go_by_the_numbers_of_the_studys_own_rows():
+    cells = ['1,200<span class="ci">1 to 9,999</span>', "\N{MINUS SIGN}300.0", "\N{EN DASH}", "450", "not run", "9,000"]
+    made = page_tables.Table([{"x": cell} for cell in cells], "t", muted=[5], heat=["x"])
+    assert made.shades("x") == {0: 25, 3: 12}  # 1,200 is the highest, -300 the lowest, 450 half-way
+    assert made.__html__().count("--heat") == 2
+    alike = page_tables.Table([{"x": "7"}, {"x": "7"}], "t", heat=["x"])
+    assert alike.shades("x") == {}
+
+
 def test_summary_stars_the_chosen(table):
     from rich.console import Console
 

@@ -49,6 +49,23 @@ def test_it_is_quiet_fits_the_screen_and_can_be_read(opened, study, width, schem
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert contrast(page, "main p") > 7
     assert contrast(page, "figcaption") > 4.5
+    assert contrast(page, 'td[style*="--heat: 25%"]') > 7
+    assert contrast(page, 'td[style*="--heat: 25%"] .ci') > 4.5
+
+
+def test_shades_deepen_with_the_numbers_and_leave_out_what_is_not_the_studys(opened):
+    """Table 2: the gold rewards of the policies; Table 3: the paper's rows have no shade."""
+    page = opened()
+    shades = """(id) => [...document.querySelectorAll(`#${id} tbody tr`)].map((row) =>
+      [row.cells[1], row.cells[0].innerText]).map(([cell, name]) =>
+      [parseFloat(cell.innerText), parseFloat(cell.style.getPropertyValue("--heat")) || 0, name])"""
+    policies = page.evaluate(shades, "exhibit-table2")
+    assert [shade for _, shade, _ in sorted(policies)] == sorted(shade for _, shade, _ in policies)
+    assert (min(policies)[1], max(policies)[1]) == (0, 25)
+    papers = [shade for _, shade, name in page.evaluate(shades, "exhibit-table3") if name == "paper"]
+    assert papers == [0] * 5
+    assert "Shades run" in page.locator("#exhibit-table3 figcaption").inner_text()
+    assert "Shades run" not in page.locator("#exhibit-table5 figcaption").inner_text()
 
 
 def test_every_figure_is_drawn(opened):
@@ -82,16 +99,23 @@ def test_the_pair_browser_searches_and_filters(opened):
 
 
 def contrast(page, selector: str) -> float:
-    """WCAG's contrast ratio between the text of the first such element and the page's background."""
+    """WCAG's contrast ratio between the text of the first such element and all that lies behind it."""
     return page.evaluate(
         """selector => {
-          const rgb = (text) => text.match(/[0-9.]+/g).slice(0, 3).map(Number);
-          const light = (colour) => {
-            const [r, g, b] = rgb(colour).map((c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+          const light = (...colours) => {
+            const canvas = document.createElement("canvas").getContext("2d");
+            for (const colour of colours) {
+              canvas.fillStyle = colour;
+              canvas.fillRect(0, 0, 1, 1);
+            }
+            const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map(
+              (c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
             return 0.2126 * r + 0.7152 * g + 0.0722 * b;
           };
-          const ink = light(getComputedStyle(document.querySelector(selector)).color);
-          const paper = light(getComputedStyle(document.body).backgroundColor);
+          const element = document.querySelector(selector);
+          const behind = [];
+          for (let at = element; at; at = at.parentElement) behind.unshift(getComputedStyle(at).backgroundColor);
+          const ink = light(getComputedStyle(element).color), paper = light(...behind);
           return (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05);
         }""",
         selector,
