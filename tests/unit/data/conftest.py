@@ -10,7 +10,7 @@ import pytest
 from scripts.common import tables
 from scripts.common.provenance import ROOT
 from scripts.common.seeds import short_digest
-from scripts.data import standardise_preferences
+from scripts.data import select_prompts, standardise_instructions, standardise_preferences
 from tests.unit.data import reference
 from tests.unit.data.hub import Hub, serving
 
@@ -31,6 +31,37 @@ def standardise(folder, source, rows):
     pq.write_table(pa.Table.from_pylist(rows, schema=reference.LAYOUTS[source]), raw)
     facts = standardise_preferences.main(standardise_preferences.Args(raw, source, output))
     return tables.read_table(output, tables.STANDARD).to_pylist(), facts
+
+
+def conversations(folder, raw, name):
+    """The conversations that are made of a raw file of instructions."""
+    output = folder / "instructions.parquet"
+    standardise_instructions.main(standardise_instructions.Args((raw,), (name,), output, folder / "dropped.parquet"))
+    return tables.read_table(output, tables.INSTRUCTIONS).to_pylist()
+
+
+def prompt_sets(folder, raw, names, per_iteration, held_out=0, **changes):
+    """Three iteration sets and one held out, drawn from collections; what the command counted, and the pool."""
+    paths = [folder / f"{name}.parquet" for name in ("pool", "iter1", "iter2", "iter3", "length_bias", "held_out")]
+    facts = select_prompts.main(
+        select_prompts.Args(
+            raw=tuple(raw),
+            names=tuple(names),
+            iterations=3,
+            prompts_per_iteration=per_iteration,
+            length_bias=held_out,
+            validation=held_out // 2,
+            test=held_out // 2,
+            seed=42,
+            pool=paths[0],
+            iteration_outputs=tuple(paths[1:4]),
+            length_bias_output=paths[4],
+            held_out_output=paths[5],
+            dropped=folder / "dropped.parquet",
+            **changes,
+        )
+    )
+    return facts, [tables.read_table(path, tables.PROMPTS) for path in paths]
 
 
 def standard_pair(prompt="q", chosen="good", rejected="bad", scores=(None, None), defect=None, source="s"):

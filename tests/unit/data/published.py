@@ -88,10 +88,10 @@ PROMPTS = {  # entry -> published columns, a row of them, the prompt
 }
 
 
-def written(path, columns, *rows):
+def written(path, columns, *rows, **options):
     arrays = {
         name: pa.array(values, kind)
         for (name, kind), values in zip(columns.items(), zip(*rows, strict=True), strict=True)
     }
-    pq.write_table(pa.table(arrays), path)
+    pq.write_table(pa.table(arrays), path, **options)
     return path

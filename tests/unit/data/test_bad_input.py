@@ -1,4 +1,7 @@
-"""Raw files that are not what they should be, of every source: one clear error, or rows with a reason; nothing lost."""
+"""Raw files that are not what they should be, of every source: one clear error, or rows with a reason; nothing lost.
+
+The sources of pairs come first, then the data sets of instructions and prompts in their published layouts.
+"""
 
 import copy
 
@@ -11,6 +14,8 @@ from scripts.common.errors import StudyError
 from scripts.data.database import query
 from scripts.data.standardise_preferences import Args, main
 from tests.unit.data import reference
+from tests.unit.data.conftest import conversations, prompt_sets
+from tests.unit.data.published import INSTRUCTIONS, PROMPTS, written
 
 TURNS = [{"role": "user", "content": "q"}]
 GOOD = {
@@ -166,3 +171,75 @@ def test_what_texts_may_hold_comes_out_as_it_went_in(tmp_path, source, inserted)
     (pair,) = standardised(tmp_path, source, table(source, row))
     assert pair["defect"] == ("single_response" if source == "helpsteer" else None)
     assert f"q{inserted}q" in pair["prompt"][-1]["content"]
+
+
+# --- instructions and prompts -----------------------------------------------------------------------------------------
+
+every_layout = pytest.mark.parametrize(
+    ("made_of", "name"), [*(("instructions", name) for name in INSTRUCTIONS), *(("prompts", name) for name in PROMPTS)]
+)
+
+
+def layout(made_of, name):
+    """The columns of a data set, and a row of them whose user says `q`."""
+    columns, row, _ = (INSTRUCTIONS if made_of == "instructions" else PROMPTS)[name]
+    return columns, row
+
+
+def asked(folder, raw, made_of, name):
+    """What the users say last in all conversations, or in the pool of prompts, that are made of a raw file."""
+    if made_of == "instructions":
+        return [turns["messages"][-2]["content"] for turns in conversations(folder, raw, name)]
+    _, (pool, *_) = prompt_sets(folder, [raw], [name], 0)
+    return [row["prompt"][-1]["content"] for row in pool.to_pylist()]
+
+
+def asking(row, words):
+    """A row whose user says something else."""
+    return tuple(changed(value, lambda text: words if text == "q" else text) for value in row)
+
+
+def refused_as(folder, raw, made_of, name, complaint):
+    """A raw file is refused in one line that names it, and nothing is written."""
+    with pytest.raises(StudyError, match=complaint) as error:
+        asked(folder, raw, made_of, name)
+    assert str(raw) in str(error.value)
+    assert "\n" not in str(error.value)
+    assert [path.name for path in folder.iterdir()] == [raw.name]
+
+
+@every_layout
+def test_a_missing_column_of_a_layout_is_named(tmp_path, made_of, name):
+    columns, row = layout(made_of, name)
+    raw = written(tmp_path / "raw.parquet", columns, row)
+    column = next(column for column, old, new in zip(columns, row, asking(row, "?"), strict=True) if old != new)
+    pq.write_table(pq.read_table(raw).rename_columns({column: "another"}), raw)
+    refused_as(tmp_path, raw, made_of, name, f"not in a layout that can be read.*there is no column '{column}'")
+
+
+@every_layout
+@pytest.mark.parametrize("size", [0, 200])
+def test_an_empty_or_truncated_file_of_a_layout_is_named(tmp_path, made_of, name, size):
+    columns, row = layout(made_of, name)
+    raw = written(tmp_path / "raw.parquet", columns, *[row] * 50)
+    raw.write_bytes(raw.read_bytes()[:size])
+    refused_as(tmp_path, raw, made_of, name, "too small to be a Parquet file|No magic bytes found at end of file")
+
+
+@every_layout
+def test_invalid_utf8_in_a_layout_is_shown_with_its_place(tmp_path, made_of, name):
+    columns, row = layout(made_of, name)
+    marked = asking(row, "q\u00e9\u00e9")
+    column = next(column for column, old, new in zip(columns, row, marked, strict=True) if old != new)
+    plain = {"compression": "none", "use_dictionary": False}
+    raw = written(tmp_path / "raw.parquet", columns, row, marked, row, **plain)
+    raw.write_bytes(raw.read_bytes().replace("q\u00e9\u00e9".encode(), b"q\xe9\xe9\xe9\xe9"))
+    refused_as(tmp_path, raw, made_of, name, rf"not valid UTF8.*column '{column}' of row 2\.")
+
+
+@every_layout
+def test_a_nul_in_a_text_stays_where_it_is(tmp_path, made_of, name):
+    columns, row = layout(made_of, name)
+    raw = written(tmp_path / "raw.parquet", columns, asking(row, "q\0q"), asking(row, "another"))
+    tail = "\n\nof x" if name == "gpt4_llm" else ""
+    assert sorted(asked(tmp_path, raw, made_of, name)) == [f"another{tail}", f"q\0q{tail}"]

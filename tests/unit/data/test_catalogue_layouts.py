@@ -4,11 +4,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scripts.common import tables
 from scripts.common.catalogue import read_catalogue
 from scripts.common.config import NearDuplicates
-from scripts.data import select_prompts, standardise_instructions
 from tests.unit.data import reference
+from tests.unit.data.conftest import conversations, prompt_sets
 from tests.unit.data.published import ASKED, INSTRUCTIONS, MESSAGES, PROMPTS, TEXT, WHOLE, listed, written
 
 
@@ -23,43 +22,15 @@ def test_no_data_set_of_the_catalogue_is_left_out():
 @pytest.mark.parametrize("name", INSTRUCTIONS)
 def test_instructions(tmp_path, name):
     columns, row, expected = INSTRUCTIONS[name]
-    raw, output = written(tmp_path / "raw.parquet", columns, row), tmp_path / "instructions.parquet"
-    standardise_instructions.main(standardise_instructions.Args((raw,), (name,), output, tmp_path / "dropped.parquet"))
-    (made,) = tables.read_table(output, tables.INSTRUCTIONS).to_pylist()
+    (made,) = conversations(tmp_path, written(tmp_path / "raw.parquet", columns, row), name)
     assert [(turn["role"], turn["content"]) for turn in made["messages"]] == expected
     assert made["source"] == name
 
 
 def test_the_authors_collection_may_call_its_column_conversations(tmp_path):
     columns = {"conversations": listed(content=TEXT, role=TEXT), "source": TEXT, "conversation_id": WHOLE}
-    raw, output = written(tmp_path / "raw.parquet", columns, (MESSAGES, "s", 1)), tmp_path / "instructions.parquet"
-    standardise_instructions.main(standardise_instructions.Args((raw,), ("x",), output, tmp_path / "dropped.parquet"))
-    (made,) = tables.read_table(output, tables.INSTRUCTIONS).to_pylist()
+    (made,) = conversations(tmp_path, written(tmp_path / "raw.parquet", columns, (MESSAGES, "s", 1)), "x")
     assert [(turn["role"], turn["content"]) for turn in made["messages"]] == ASKED
-
-
-def prompt_sets(folder, raw, names, per_iteration, held_out=0, **changes):
-    """Three iteration sets and one held out, drawn from collections; what the command counted, and the pool."""
-    paths = [folder / f"{name}.parquet" for name in ("pool", "iter1", "iter2", "iter3", "length_bias", "held_out")]
-    facts = select_prompts.main(
-        select_prompts.Args(
-            raw=tuple(raw),
-            names=tuple(names),
-            iterations=3,
-            prompts_per_iteration=per_iteration,
-            length_bias=held_out,
-            validation=held_out // 2,
-            test=held_out // 2,
-            seed=42,
-            pool=paths[0],
-            iteration_outputs=tuple(paths[1:4]),
-            length_bias_output=paths[4],
-            held_out_output=paths[5],
-            dropped=folder / "dropped.parquet",
-            **changes,
-        )
-    )
-    return facts, [tables.read_table(path, tables.PROMPTS) for path in paths]
 
 
 @pytest.mark.parametrize("name", PROMPTS)
