@@ -81,7 +81,7 @@ def test_jobs_ask_as_the_file_says_that_the_command_line_names(tmp_path):
         (tmp_path / name).chmod(0o755)
     command = [sys.executable, "-m", "snakemake", "--executor", "slurm", "--jobs", "1", "--directory", str(tmp_path)]
     command += ["--snakefile", str(ROOT / "Snakefile"), "--configfile", str(ROOT / "config/demo.yaml")]
-    command += ["--slurm-partition-config", str(site), "--"]
+    command += ["--slurm-partition-config", str(site), "--slurm-init-seconds-before-status-checks", "1", "--"]
     environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(
         [*command, "results/demo/world/raw/defects.json"], cwd=ROOT, env=environment, capture_output=True, text=True
