@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import yaml
@@ -75,21 +76,25 @@ def test_jobs_ask_as_the_file_says_that_the_command_line_names(tmp_path):
     for name, says in {
         "sinfo": 'printf "cpu|(null)\\ngpu|gpu:8\\n"',
         "sacctmgr": "echo mine",
-        "sbatch": f'printf "%s " "$@" > {tmp_path}/told; echo refused >&2; exit 1',
+        "sbatch": f'printf "%s " "$@" > {tmp_path}/words; mv {tmp_path}/words {tmp_path}/told; exit 1',
     }.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{says}\n")
         (tmp_path / name).chmod(0o755)
     command = [sys.executable, "-m", "snakemake", "--executor", "slurm", "--jobs", "1", "--directory", str(tmp_path)]
     command += ["--snakefile", str(ROOT / "Snakefile"), "--configfile", str(ROOT / "config/demo.yaml")]
-    command += ["--slurm-partition-config", str(site), "--slurm-init-seconds-before-status-checks", "1", "--"]
+    command += ["--slurm-partition-config", str(site), "--"]
     environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(
-        [*command, "results/demo/world/raw/defects.json"], cwd=ROOT, env=environment, capture_output=True, text=True
-    )
-    assert (tmp_path / "told").exists(), done.stdout + done.stderr
-    told = (tmp_path / "told").read_text()
-    assert " -A mine " in told
-    assert " --qos=night " in told
+    target, told = "results/demo/world/raw/defects.json", tmp_path / "told"
+    with (tmp_path / "said").open("wb") as said:
+        process = subprocess.Popen([*command, target], cwd=ROOT, env=environment, stdout=said, stderr=said)
+    while not told.exists() and process.poll() is None:
+        time.sleep(0.1)
+    process.kill()  # after a refusal the plugin sleeps for 40 s
+    process.wait()
+    assert told.exists(), (tmp_path / "said").read_text()
+    words = told.read_text()
+    assert " -A mine " in words
+    assert " --qos=night " in words
 
 
 def test_no_rule_has_what_the_plugin_gets_wrong():
