@@ -19,18 +19,18 @@ GROUPS = {
 
 
 def rendered(folder: Path = RESULTS) -> str:
-    """A line for each verdict: its findings with the mean of what was measured and how many seeds are positive."""
+    """By verdict, a line for each finding: the mean of what was measured and how many seeds are positive."""
     with (folder / "findings.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     found = {word: [said(row) for row in rows if row["verdict"].startswith(word)] for word in GROUPS}
-    return "\n".join(f"- {GROUPS[word]}: {'; '.join(lines) or 'none'}." for word, lines in found.items())
+    return "\n".join(line for word, lines in found.items() for line in (f"- {GROUPS[word]}:", *lines))
 
 
 def said(row: dict[str, str]) -> str:
     finding, mean = row["finding"][0].lower() + row["finding"][1:], float(row["mean"])
     _, _, seeds = row["verdict"].partition("; positive in ")
     size = f"{mean:+.2f}" if abs(mean) < 10 else f"{mean:+.0f}"
-    return f"{finding} ({size}; {seeds.removesuffix(' seeds')})"
+    return f"  - {finding} ({size}; {seeds.removesuffix(' seeds')})"
 
 
 def block() -> str:
