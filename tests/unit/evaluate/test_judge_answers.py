@@ -210,7 +210,7 @@ def judge(tmp_path_factory, llama_config) -> Path:
 
 def has_verdict(row: dict) -> bool:
     """The other letter is among the least likely of all words, so that the probability is 0 or 1."""
-    return row["said"] in ("m", "M") and row["preference"] in (1.0, 2.0)
+    return row["said"].strip() in ("m", "M") and row["preference"] in (1.0, 2.0)
 
 
 def test_the_judge_of_these_tests_says_one_of_the_two(judge):
