@@ -2,7 +2,7 @@
 
 Without --tokenizer one of a real model's kind, byte-level BPE, learns its words from the corpus.
 
-python -m benchmarks.token_counting --pairs 50000
+python -m benchmarks.token_counting --pairs 200000
 """
 
 import time
@@ -31,7 +31,7 @@ EXPECTED = {"ratio": 1.2}
 class Args:
     tokenizer: Path | None = None
     """Folder with a tokenizer.json."""
-    pairs: int = 50_000
+    pairs: int = 200_000
     """Pairs of the corpus, of which UltraFeedback's part is counted."""
     output: Path = Path("benchmarks/results/token_counting.json")
     """What was measured."""
