@@ -6,11 +6,11 @@ python -m benchmarks.findings      writes it into the README
 import csv
 from pathlib import Path
 
+from benchmarks import readme
 from benchmarks.results import RESULTS
 from scripts.report.claims import DOES_NOT_APPEAR, HOLDS, WITHIN_NOISE
 
-README = Path(__file__).parents[1] / "README.md"
-START, END = "<!-- findings -->", "<!-- /findings -->"
+NAME = "findings"
 GROUPS = {
     HOLDS: "**Hold** (the 95% interval over the seeds lies above 0)",
     WITHIN_NOISE: "**Within noise** (positive on average, but the interval includes 0)",
@@ -34,9 +34,8 @@ def said(row: dict[str, str]) -> str:
 
 
 def block() -> str:
-    return f"{START}\n{rendered()}\n{END}"
+    return readme.block(NAME, rendered())
 
 
 if __name__ == "__main__":
-    before, _, rest = README.read_text().partition(START)
-    README.write_text(before + block() + rest.partition(END)[2])
+    readme.replace(NAME, rendered())

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks import readme
 from benchmarks.results import RESULTS
 
-README = Path(__file__).parents[1] / "README.md"
-START, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
+NAME = "benchmarks"
 HEAD = ("what is measured", "beside", "limit", "measured", "command", "on")
 
 
@@ -139,9 +139,8 @@ def hardware(result: Mapping[str, Any]) -> str:
 
 
 def block() -> str:
-    return f"{START}\n{rendered()}\n{END}"
+    return readme.block(NAME, rendered())
 
 
 if __name__ == "__main__":
-    before, _, rest = README.read_text().partition(START)
-    README.write_text(before + block() + rest.partition(END)[2])
+    readme.replace(NAME, rendered())

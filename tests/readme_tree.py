@@ -7,8 +7,10 @@ import ast
 import subprocess
 from pathlib import Path
 
+from benchmarks import readme
+
 ROOT = Path(__file__).parents[1]
-START, END = "<!-- tree -->", "<!-- /tree -->"
+NAME = "tree"
 ROOMS = (
     "Snakefile",
     "rules/",
@@ -74,11 +76,13 @@ def first_sentence(file: Path) -> str:
     return words.rstrip("#}- ")
 
 
+def fenced() -> str:
+    return f"```\n{tree()}\n```"
+
+
 def block() -> str:
-    return f"{START}\n```\n{tree()}\n```\n{END}"
+    return readme.block(NAME, fenced())
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    before, _, rest = readme.read_text().partition(START)
-    readme.write_text(before + block() + rest.partition(END)[2])
+    readme.replace(NAME, fenced())

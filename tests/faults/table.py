@@ -17,14 +17,15 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks import readme
+
 if TYPE_CHECKING:
     from tests.faults.attempts import Attempt
 
 Row = dict[str, str]
 ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
 MEASURED = ROOT / "benchmarks/results/faults.csv"
-START, END = "<!-- faults -->", "<!-- /faults -->"
+NAME = "faults"
 FAULTS = ("kill -9", "SIGTERM", "killed while it saves", "full disk")
 FAULTS += ("scancel", "scontrol requeue", "preemption", "time limit", "out of memory", "node down")
 STAGE_NAMES = ("generation", "scoring", "SFT", "reward model", "DPO")
@@ -77,7 +78,7 @@ def _said(rows: list[Row]) -> str:
 
 
 def block() -> str:
-    return f"{START}\n{rendered(read())}\n{END}"
+    return readme.block(NAME, rendered(read()))
 
 
 def main() -> int:
@@ -90,8 +91,7 @@ def main() -> int:
             print(f"error: not measured, so the table stays as it was: {', '.join(missing)}", file=sys.stderr)
             return 1
         MEASURED.write_bytes(fresh.read_bytes())
-    before, _, rest = README.read_text().partition(START)
-    README.write_text(before + block() + rest.partition(END)[2])
+    readme.replace(NAME, rendered(read()))
     return status
 
 

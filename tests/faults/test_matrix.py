@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import readme
 from tests.faults import attempts, table
 from tests.faults.attempts import Attempt
 from tests.faults.stages import STAGES, make_inputs
@@ -111,10 +112,10 @@ def test_nothing_is_replaced_unless_every_cell_was_measured(tmp_path, monkeypatc
     left_out = [row for row in rows if (row["fault"], row["stage"]) != ("preemption", "DPO")]
     assert table.unmeasured(left_out) == ["preemption on DPO"]
     monkeypatch.setattr(table, "TESTS", ("--version",))  # measures nothing, as where all is skipped
-    before = (table.MEASURED.read_bytes(), table.README.read_bytes())
+    before = (table.MEASURED.read_bytes(), readme.README.read_bytes())
     assert table.main() == 1
     assert "not measured, so the table stays as it was: kill -9 on generation, " in capsys.readouterr().err
-    assert before == (table.MEASURED.read_bytes(), table.README.read_bytes())
+    assert before == (table.MEASURED.read_bytes(), readme.README.read_bytes())
 
 
 def test_a_strike_that_did_not_survive_shows():

@@ -34,6 +34,16 @@ def planned_commands(study: Study, *targets: str) -> dict[str, str]:
     return {path: command for command, path in lines}
 
 
+def check_trainings(commands: dict[str, str], adapter: str, value: str) -> set[str]:
+    """Every training has the adapter's option and is one process; returns what is trained."""
+    trainings = {path: command for path, command in commands.items() if "optimisation" in command}
+    for path, command in trainings.items():
+        dpo = "dpo." if path.startswith("runs") else ""
+        assert values(command, f"{dpo}optimisation.lora.{adapter}") == [value]
+        assert command.startswith("GPUS_ASKED=1 python -m")
+    return set(trainings)
+
+
 def values(command: str, flag: str) -> list[str]:
     """The words after a flag, up to the next one."""
     [found] = re.findall(rf" --{re.escape(flag)} ((?:(?!-)\S+ ?)+)", command.replace(">", "-"))
@@ -126,17 +136,12 @@ def test_the_small_study_with_adapters(tmp_path):
     """One GPU: presets are laid over each other, adapters reach every training, and nobody wants a run left out."""
     files = (ROOT / "config/paper.yaml", *(ROOT / f"config/presets/{name}.yaml" for name in ("small", "lora")))
     commands = planned_commands(Study(tmp_path, files, "small"))
-    trainings = {path: command for path, command in commands.items() if "optimisation" in command}
-    assert set(trainings) >= {
+    assert check_trainings(commands, "rank", "64") >= {
         "models/sft",
         "models/reward/mix2",
         "models/preference/pairwise",
         "runs/concise/iter3/policy",
     }
-    for path, command in trainings.items():
-        dpo = "dpo." if path.startswith("runs") else ""
-        assert values(command, f"{dpo}optimisation.lora.rank") == ["64"]
-        assert command.startswith("GPUS_ASKED=1 python -m")  # one process
     assert not any("ultrarm" in path for path in commands)
 
 
@@ -145,15 +150,8 @@ def test_four_bits_and_the_authors_own_sets_laid_over_the_papers_study(tmp_path)
     files = (ROOT / "config/paper.yaml", *(ROOT / f"config/presets/{name}.yaml" for name in names))
     targets = [f"results/paper/{path}" for path in ("runs/iterative/iter1/policy", "models/preference/pairwise")]
     commands = planned_commands(Study(tmp_path, files, "paper"), *targets)
-    trainings = {path: command for path, command in commands.items() if "optimisation" in command}
-    assert set(trainings) == {path.removeprefix("results/paper/") for path in targets} | {
-        "models/sft",
-        "models/reward/mix2",
-    }
-    for path, command in trainings.items():
-        dpo = "dpo." if path.startswith("runs") else ""
-        assert values(command, f"{dpo}optimisation.lora.quantise") == ["nf4"]
-        assert command.startswith("GPUS_ASKED=1 python -m")  # one process
+    trained = {path.removeprefix("results/paper/") for path in targets} | {"models/sft", "models/reward/mix2"}
+    assert check_trainings(commands, "quantise", "nf4") == trained
     sets = {path: values(command, "hub")[0] for path, command in commands.items() if "scripts.data.retrieve" in command}
     assert sum(path.startswith("data/raw/preferences") for path in sets) == 10
     assert {hub.split("/")[0] for path, hub in sets.items() if "benchmarks" not in path} == {"RLHFlow"}

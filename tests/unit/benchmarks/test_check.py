@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import check, table, workflow_overhead
+from benchmarks import check, readme, table, workflow_overhead
 from benchmarks.table import Figure
 
 ONE, OTHER = {"hardware": "one", "cpus": 2, "load_average": 0.5}, {"hardware": "other", "cpus": 2, "load_average": 9.0}
@@ -64,7 +64,7 @@ def test_the_table_says_what_was_not_run_what_missed_and_how_busy_the_machine_wa
 
 
 def test_the_readme_has_the_stored_results():
-    assert table.block() in table.README.read_text(), "run `python -m benchmarks.table`"
+    assert table.block() in readme.README.read_text(), "run `python -m benchmarks.table`"
 
 
 LOG = """Provided cores: 2
